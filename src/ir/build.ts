@@ -1,0 +1,48 @@
+/** Builds a graph node by node; every call infers and checks the type, and blames the caller's place in the source. */
+import { bug, type Loc } from "./error.ts";
+import type { Expr } from "./expr.ts";
+import type { Dim, Graph, GraphOutput, Init, Node, NormNode, PoolNode, SsmForm, TensorType, ValueId } from "./graph.ts";
+import { inferType } from "./infer.ts";
+
+export interface GraphBuilder {
+  readonly input: (name: string, type: TensorType, loc?: Loc) => ValueId;
+  readonly param: (name: string, dims: readonly Dim[], init?: Init, loc?: Loc) => ValueId;
+  readonly map: (expr: Expr, args: readonly ValueId[], loc?: Loc) => ValueId;
+  readonly matmul: (x: ValueId, w: ValueId, outName?: string, loc?: Loc) => ValueId;
+  readonly norm: (x: ValueId, kind: NormNode["kind"], eps: number, loc?: Loc) => ValueId;
+  readonly pool: (x: ValueId, kind: PoolNode["kind"], loc?: Loc) => ValueId;
+  /** `args`: x, then what the form says. */
+  readonly ssm: (form: SsmForm, args: readonly ValueId[], loc?: Loc) => ValueId;
+  readonly conv: (x: ValueId, w: ValueId, loc?: Loc) => ValueId;
+  readonly embed: (ids: ValueId, table: ValueId, loc?: Loc) => ValueId;
+  readonly slice: (x: ValueId, start: number, size: number, loc?: Loc) => ValueId;
+  readonly concat: (args: readonly ValueId[], loc?: Loc) => ValueId;
+  /** Adds a finished node as it is, its args already numbered in this graph. */
+  readonly add: (node: Node) => ValueId;
+  readonly typeOf: (value: ValueId) => TensorType;
+  readonly finish: (outputs: readonly GraphOutput[]) => Graph;
+}
+
+/** Throws: CompileError `shape-mismatch` from every method that takes values. */
+export function graphBuilder(name: string): GraphBuilder {
+  const nodes: Node[] = [];
+  const typeOf = (value: ValueId): TensorType => nodes[value]?.type ?? bug(`no value %${value}`);
+  const types = (args: readonly ValueId[]): TensorType[] => args.map(typeOf);
+  const add = (node: Node): ValueId => nodes.push(node) - 1;
+  return {
+    add,
+    typeOf,
+    input: (inputName, type, loc) => add({ op: "input", name: inputName, type, args: [], loc }),
+    param: (paramName, dims, init, loc) => add({ op: "param", name: paramName, type: { dtype: "f32", dims }, init, args: [], loc }),
+    map: (expr, args, loc) => add({ op: "map", expr, args, loc, type: inferType({ op: "map", expr, args, loc }, types(args)) }),
+    matmul: (x, w, outName = "H", loc = undefined) => add({ op: "matmul", parts: 1, args: [x, w], loc, type: inferType({ op: "matmul", parts: 1, outName, args: [x, w], loc }, types([x, w])) }),
+    norm: (x, kind, eps, loc) => add({ op: "norm", kind, eps, args: [x], loc, type: inferType({ op: "norm", kind, eps, args: [x], loc }, types([x])) }),
+    pool: (x, kind, loc) => add({ op: "pool", kind, args: [x], loc, type: inferType({ op: "pool", kind, args: [x], loc }, types([x])) }),
+    ssm: (form, args, loc) => add({ op: "ssm", form, args, loc, type: inferType({ op: "ssm", form, args, loc }, types(args)) }),
+    conv: (x, w, loc) => add({ op: "conv", args: [x, w], loc, type: inferType({ op: "conv", args: [x, w], loc }, types([x, w])) }),
+    embed: (ids, table, loc) => add({ op: "embed", args: [ids, table], loc, type: inferType({ op: "embed", args: [ids, table], loc }, types([ids, table])) }),
+    slice: (x, start, size, loc) => add({ op: "slice", start, args: [x], loc, type: inferType({ op: "slice", start, args: [x], loc }, types([x]), size) }),
+    concat: (args, loc) => add({ op: "concat", args, loc, type: inferType({ op: "concat", args, loc }, types(args)) }),
+    finish: (outputs) => ({ name, nodes, outputs }),
+  };
+}

@@ -1,0 +1,210 @@
+/**
+ * The graph IR: a model as a list of nodes in topological order, each a plain object. Twelve ops; `map` holds every
+ * pointwise function, `ssm` every state space model. Builders that check live in `build.ts`, meaning in `interpret.ts`.
+ */
+import type { Loc } from "./error.ts";
+import type { Expr } from "./expr.ts";
+
+export type DType = "f32" | "i32";
+/** A number fixed when the model is built, or a size known at run time: batch `B`, length `L`. */
+export type Size = number | "B" | "L";
+/** A named dim. Within one type every name occurs once. */
+export interface Dim {
+  readonly name: string;
+  readonly size: Size;
+}
+export interface TensorType {
+  readonly dtype: DType;
+  /** Outermost first. A sequence is `[B L ...]`, a pooled value `[B ...]`, a parameter has neither. */
+  readonly dims: readonly Dim[];
+}
+
+/** The index of a node in its graph. */
+export type ValueId = number;
+
+interface NodeBase {
+  readonly type: TensorType;
+  readonly args: readonly ValueId[];
+  readonly loc?: Loc | undefined;
+}
+
+/** Ops that a pass may fuse a pointwise epilogue into. */
+interface Anchor extends NodeBase {
+  /**
+   * Applied to the op's own results (`$0`, for a matmul of several parts `$0 .. $parts-1`), then to the values that
+   * follow the op's own operands in `args`.
+   */
+  readonly post?: Expr | undefined;
+}
+
+export interface InputNode extends NodeBase {
+  readonly op: "input";
+  readonly name: string;
+}
+/** A weight, by its name in the model; its values live beside the graph, in `Constants`. */
+export interface ParamNode extends NodeBase {
+  readonly op: "param";
+  readonly name: string;
+  readonly init?: Init | undefined;
+}
+/** Pointwise. Every argument's dims are among the result's dims and broadcast over the others. */
+export interface MapNode extends NodeBase {
+  readonly op: "map";
+  readonly expr: Expr;
+}
+/** `y[.., o] = sum_k x[.., k] w[o, k]`; args: x `[.. K]`, w `[parts*O K]`. */
+export interface MatmulNode extends Anchor {
+  readonly op: "matmul";
+  /** The rows of w split into this many equal parts; each gives one result to `post`. 1 before fusion. */
+  readonly parts: number;
+}
+/** Over the last dim, biased variance, without affine parameters; args: x. */
+export interface NormNode extends Anchor {
+  readonly op: "norm";
+  readonly kind: "layer" | "rms";
+  readonly eps: number;
+}
+/** Over L, causal: after n steps, of those n; args: x `[B L ..]`. */
+export interface PoolNode extends Anchor {
+  readonly op: "pool";
+  readonly kind: "mean" | "max" | "last" | "first";
+}
+/** A linear state space model on every channel of x `[B L H]`; args: x, then what `form` says. */
+export interface SsmNode extends Anchor {
+  readonly op: "ssm";
+  readonly form: SsmForm;
+}
+/** Depthwise causal convolution; args: x `[B L H]`, w `[H K]`. y_t = sum_k w[k] x_{t-K+1+k}. */
+export interface ConvNode extends Anchor {
+  readonly op: "conv";
+}
+/** Rows of a table; args: ids i32 `[B L]`, table `[V H]`. */
+export interface EmbedNode extends Anchor {
+  readonly op: "embed";
+}
+/** `start .. start+size` of the last dim. */
+export interface SliceNode extends NodeBase {
+  readonly op: "slice";
+  readonly start: number;
+}
+/** Along the last dim. */
+export interface ConcatNode extends NodeBase {
+  readonly op: "concat";
+}
+
+export type Node =
+  | InputNode
+  | ParamNode
+  | MapNode
+  | MatmulNode
+  | NormNode
+  | PoolNode
+  | SsmNode
+  | ConvNode
+  | EmbedNode
+  | SliceNode
+  | ConcatNode;
+export type Op = Node["op"];
+export type NodeOf<K extends Op> = Extract<Node, { op: K }>;
+export type AnchorNode = MatmulNode | NormNode | PoolNode | SsmNode | ConvNode | EmbedNode;
+
+/** How A is laid out; decides which modes exist. */
+export type Structure = "dense" | "diagonal";
+
+/**
+ * The three stages of a state space model.
+ *
+ * - `family`: as declared; args: x, then the family's parameters in the order of its `params`.
+ * - `continuous`: A, B, C, D and the step size as numbers; args: x, A, B, C, D, delta.
+ *   diagonal: A, B, C `[H N c=2]` (one of each conjugate pair where `pairs`), D `[H]`, delta `[H N]`.
+ *   dense: A `[G N N2]`, B `[G N]`, C `[G N]`, D `[G]`, delta `[G]`, G = H, or 1 where all channels share the system.
+ * - `discrete`: x_t = Abar x_{t-1} + Bbar u_t, y_t = C x_t + D u_t; args:
+ *   diagonal: u, abar `[H N c=2]`, gain `[H N c=2]`, d `[H]`; state x_t = abar x_{t-1} + u_t (complex), y = Re(sum_n gain_n x_n) + d u.
+ *   dense: u, abar `[G N N2]`, bbar `[G N]`, c `[G N]`, d `[G]`.
+ */
+export type SsmForm =
+  | {
+      readonly stage: "family";
+      readonly family: string;
+      readonly discretization: string;
+      /** Full state size N of one channel, as the literature counts it. */
+      readonly state: number;
+      /** Options of the family, such as the name of its initialization. */
+      readonly options: Readonly<Record<string, string | number | boolean>>;
+      /** For the family `dense`: the entries of A, B, C, D as expressions of the node's scalar parameters. */
+      readonly entries?: SystemEntries | undefined;
+    }
+  | {
+      readonly stage: "continuous";
+      readonly structure: Structure;
+      readonly discretization: string;
+      readonly state: number;
+      /** Diagonal only: each stored state stands for itself and its conjugate. */
+      readonly pairs: boolean;
+    }
+  | {
+      readonly stage: "discrete";
+      readonly structure: Structure;
+      /** Stored states per channel: N/2 complex ones for conjugate pairs. */
+      readonly state: number;
+    };
+
+export interface SystemEntries {
+  readonly A: readonly (readonly Expr[])[];
+  readonly B: readonly (readonly Expr[])[];
+  readonly C: readonly (readonly Expr[])[];
+  readonly D: readonly (readonly Expr[])[];
+}
+
+/** How a parameter gets its values where no weights are given. Seeded; `ssm:<what>` asks the parameter's family. */
+export type Init =
+  | { readonly kind: "constant"; readonly value: number }
+  | { readonly kind: "values"; readonly values: readonly number[] }
+  | { readonly kind: "uniform"; readonly low: number; readonly high: number }
+  | { readonly kind: "normal"; readonly mean: number; readonly std: number }
+  | { readonly kind: "logUniform"; readonly low: number; readonly high: number }
+  | { readonly kind: "family"; readonly family: string; readonly param: string; readonly options: Readonly<Record<string, string | number | boolean>> };
+
+export interface GraphOutput {
+  readonly name: string;
+  readonly value: ValueId;
+}
+export interface Graph {
+  readonly name: string;
+  readonly nodes: readonly Node[];
+  readonly outputs: readonly GraphOutput[];
+}
+
+/** Values of a constant tensor, row-major. */
+export interface Constant {
+  readonly shape: readonly number[];
+  readonly data: Float64Array;
+}
+/** The values of a graph's `param` nodes, by name. */
+export type Constants = ReadonlyMap<string, Constant>;
+
+/** How many operands belong to the op itself; the rest of `args` feeds `post`. */
+export function ownArity(node: AnchorNode): number {
+  switch (node.op) {
+    case "matmul":
+    case "conv":
+    case "embed":
+      return 2;
+    case "norm":
+    case "pool":
+      return 1;
+    case "ssm":
+      switch (node.form.stage) {
+        case "family":
+          return node.args.length;
+        case "continuous":
+          return 6;
+        case "discrete":
+          return node.form.structure === "diagonal" ? 4 : 5;
+      }
+  }
+}
+
+export function isAnchor(node: Node): node is AnchorNode {
+  return ["matmul", "norm", "pool", "ssm", "conv", "embed"].includes(node.op);
+}

@@ -1,0 +1,111 @@
+/**
+ * What a bundle executes: shaders, buffers, and the dispatches of each entry point, as plain data and small functions of
+ * the sizes known at run time. The glue writes one, the runtime reads it. No kernel is named here: the runtime knows
+ * buffers and dispatches only.
+ */
+
+/** The sizes of one execution. The first five are what kernels read from their uniform, in this order, as u32. */
+export interface Dims {
+  /** Sequences executed together. */
+  readonly B: number;
+  /** Time steps held by the sequence inputs and outputs bound. */
+  readonly L: number;
+  /** In a step: the time step of those buffers to process. 0 otherwise. */
+  readonly t: number;
+  /** Time steps the stream has processed before this dispatch. */
+  readonly pos: number;
+  /** Points of the FFT that convolves length L: `fftPoints(L)`. */
+  readonly M: number;
+  /** The most FFT points whose transform fits this device's workgroup memory (a power of two). */
+  readonly F: number;
+}
+
+/** The least power of two not below L. */
+export const fftPoints = (L: number): number => 2 ** Math.ceil(Math.log2(Math.max(L, 1)));
+
+export interface TensorSpec {
+  readonly name: string;
+  readonly dtype: "f32" | "i32";
+  /** Dims in order; `"B"` and `"L"` are known at run time. */
+  readonly dims: readonly (number | "B" | "L")[];
+  /** The names of the dims, for messages. */
+  readonly names: readonly string[];
+}
+
+/** A device buffer of the plan. `size` is in elements of 4 bytes. */
+export type BufferSpec =
+  /** A tensor of the weight shards, F32 or I32, uploaded once. */
+  | { readonly kind: "weight"; readonly tensor: string }
+  /** Made on the host in float64 by `tables`, uploaded once. */
+  | { readonly kind: "table"; readonly size: (d: Dims) => number; readonly perM?: boolean }
+  /** Made on the device by `prepare`, once per M. */
+  | { readonly kind: "prepared"; readonly size: (d: Dims) => number }
+  | { readonly kind: "input"; readonly name: string }
+  | { readonly kind: "output"; readonly name: string }
+  /** Recurrent state of a stream, zero at its start. */
+  | { readonly kind: "state"; readonly name: string; readonly size: (d: Dims) => number }
+  | { readonly kind: "temp"; readonly size: (d: Dims) => number };
+
+/** A call of one of the runtime's table makers (`tables.ts`), filling buffers of kind `table`. */
+export interface TableSpec {
+  readonly maker: string;
+  /** F64 tensors of the weight shards, by role. */
+  readonly tensors: Readonly<Record<string, string>>;
+  readonly options: Readonly<Record<string, number>>;
+  /** Buffers by role. */
+  readonly out: Readonly<Record<string, number>>;
+  /** Made anew for every M (`Dims.M`), not once. */
+  readonly perM?: boolean;
+}
+
+export interface Dispatch {
+  readonly kernel: number;
+  /** Buffer indices in the order of the kernel's bindings (binding 0 is the uniform). */
+  readonly bind: readonly number[];
+  readonly grid: (d: Dims) => readonly [number, number, number];
+  /** Values of the kernel's overrides. */
+  readonly constants?: (d: Dims) => Readonly<Record<string, number>>;
+  /** Skipped where it says false; always runs where absent. */
+  readonly when?: (d: Dims) => boolean;
+  /** Only needed for the outputs that have no L: a caller of many steps may skip it on all but the last. */
+  readonly tail?: boolean;
+}
+
+export interface KernelSpec {
+  readonly name: string;
+  readonly wgsl: string;
+  /** One letter a storage binding: `r` read, `w` read_write. */
+  readonly access: string;
+  /** Bytes of workgroup memory, of the overrides' values. */
+  readonly shared?: (constants: Readonly<Record<string, number>>) => number;
+}
+
+export type Mode = "convolution" | "scan" | "chunked" | "recurrence";
+
+/** An entry point: what it executes, and what must be prepared for its M first. */
+export interface Program {
+  readonly prepare: readonly Dispatch[];
+  readonly body: readonly Dispatch[];
+}
+
+export interface Plan {
+  readonly format: 1;
+  readonly name: string;
+  /** The longest sequence one execution takes. */
+  readonly maxLength: number;
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+  readonly kernels: readonly KernelSpec[];
+  readonly buffers: readonly BufferSpec[];
+  readonly tables: readonly TableSpec[];
+  /** Whole sequences from the zero state, no state kept, by mode. Absent modes are illegal for the model. */
+  readonly whole: Readonly<Partial<Record<Mode, Program>>>;
+  /** Continue a stream by L steps, state in and state out, by mode. */
+  readonly resume: Readonly<Partial<Record<Mode, Program>>>;
+  /** One time step `t` of the bound buffers, state in and out. */
+  readonly step: Program;
+  /** The mode `run` takes where none is asked for, and `resume` for pushes of at least `resumeFrom` steps. */
+  readonly choose: (d: Dims) => Mode;
+  readonly chooseResume: (d: Dims) => Mode;
+  readonly shards: readonly { readonly file: string; readonly bytes: number; readonly sha256: string }[];
+}
