@@ -52,9 +52,12 @@ export async function softwareEnvironment(): Promise<AdapterEnvironment> {
  * content's hash is in the folder's name and the last step is a rename, so that processes may race.
  */
 export function unpackArchive(name: string): Promise<string> {
-  return unpackOnce(name, (source, folder) =>
-    pipeline(createReadStream(source), createBrotliDecompress(), extract(folder, { map: asOwnFile })),
-  );
+  return unpackOnce(name, unpackTar);
+}
+
+/** Unpacks a brotli-compressed tar archive into `folder`. */
+export function unpackTar(source: string, folder: string): Promise<void> {
+  return pipeline(createReadStream(source), createBrotliDecompress(), extract(folder, { map: asOwnFile }));
 }
 
 /** As root, `tar-fs` would give the files to whoever packed them. */

@@ -1,0 +1,2 @@
+import { double } from "./double.js";
+console.log(JSON.stringify(await double(navigator.gpu)));

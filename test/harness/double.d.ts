@@ -1,0 +1,1 @@
+export function double(gpu: GPU): Promise<number[]>;
