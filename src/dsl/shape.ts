@@ -1,0 +1,63 @@
+/** What changes the dims of a tensor without parameters: pooling over L, split, concat, and widths asserted when built. */
+import type { PoolNode } from "../ir/graph.ts";
+import { makeTensor, type AnyTensor, type Channels, type Pooled, type Sequence, type Tensor, type WithWidth } from "./tensor.ts";
+import { fail, here, trace, valueOf } from "./trace.ts";
+
+/** `x` made by `value`, of `width` channels. */
+export function reshaped<S extends Channels, W extends number>(x: Tensor<S>, width: W, value: number): Tensor<WithWidth<S, W>> {
+  return makeTensor({ ...x.shape, H: width } as unknown as WithWidth<S, W>, value, trace());
+}
+
+/** A pooling over L; names the dim it removes. */
+export type Pool = <S extends Sequence>(x: Tensor<S>, dim?: "L") => Tensor<Pooled<S>>;
+const pool =
+  (kind: PoolNode["kind"]): Pool =>
+  (x) => {
+    const running = trace();
+    return makeTensor({ H: x.shape.H }, running.builder.pool(valueOf(x), kind, here()), running);
+  };
+
+/** The mean over time; after n steps of a stream, of those n. */
+export const mean: Pool = pool("mean");
+/** The largest over time, channel by channel. */
+export const max: Pool = pool("max");
+/** The last time step. */
+export const last: Pool = pool("last");
+/** The first time step. */
+export const first: Pool = pool("first");
+
+/**
+ * Consecutive parts of the channels.
+ * Throws: CompileError `split-widths` where `widths` do not sum to the channels of `x`.
+ */
+export function split<S extends Channels, const W extends readonly number[]>(x: Tensor<S>, widths: W): { readonly [K in keyof W]: Tensor<WithWidth<S, W[K]>> } {
+  const running = trace();
+  const total = widths.reduce((sum, w) => sum + w, 0);
+  if (total !== x.shape.H || widths.some((w) => !Number.isInteger(w) || w < 1))
+    fail("split-widths", `widths ${widths.join(" + ")} = ${total} do not split H=${x.shape.H}`, "make the widths whole numbers that sum to the channels");
+  let start = 0;
+  const parts = widths.map((width) => {
+    const part = reshaped(x, width, running.builder.slice(valueOf(x), start, width, here()));
+    start += width;
+    return part;
+  });
+  return parts as unknown as { readonly [K in keyof W]: Tensor<WithWidth<S, W[K]>> };
+}
+
+/** Channels side by side. The width is a plain `number` to the type checker; `ofWidth` names it. */
+export function concat<S extends Channels>(x: Tensor<S>, ...others: readonly Tensor<WithWidth<NoInfer<S>, number>>[]): Tensor<WithWidth<S, number>>;
+export function concat<S extends Channels>(x: Tensor<S>, ...others: readonly AnyTensor[]): Tensor<WithWidth<S, number>> {
+  const running = trace();
+  const value = running.builder.concat([x, ...others].map(valueOf), here());
+  const width = running.builder.typeOf(value).dims.at(-1)?.size;
+  return reshaped(x, Number(width), value);
+}
+
+/**
+ * `x`, known to have `width` channels: for widths that the type checker cannot add up.
+ * Throws: CompileError `width-mismatch`.
+ */
+export function ofWidth<S extends Channels, const W extends number>(x: Tensor<S>, width: W): Tensor<WithWidth<S, W>> {
+  if (x.shape.H !== width) fail("width-mismatch", `H is ${x.shape.H}, not ${width}`, "give the width the tensor really has");
+  return reshaped(x, width, valueOf(x));
+}

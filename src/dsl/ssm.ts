@@ -1,0 +1,177 @@
+/**
+ * Layers that are state space models: `s4d` from the table of families, and `ssm`, written as its own matrices
+ * x' = A x + B u, y = C x + D u. Both give one `ssm` node of stage `family`; what it means is said in `src/ssm/`.
+ *
+ * A node of family `dense` has the arguments x, the parameters in the order declared, and last delta where that is a
+ * parameter (a delta that is a number stands in `options.delta`). In its entries, `$k` is the k-th element of the
+ * parameters, one behind the other: a scalar (dims `[]`, or `[H]` for one a channel) is one element, a matrix
+ * `[N N2]` its elements row by row.
+ */
+import { arg, call, constant as num, type Expr } from "../ir/expr.ts";
+import type { Dim, Init, SystemEntries, ValueId } from "../ir/graph.ts";
+import { scalar, type Matrix, type Scalar } from "./entries.ts";
+import { constant, normal } from "./init.ts";
+import { makeTensor, type Sequence, type Tensor } from "./tensor.ts";
+import { fail, here, layerName, parameter, trace, valueOf, type Named } from "./trace.ts";
+
+/** How a continuous system becomes a discrete one. */
+export type Discretization = "zoh" | "bilinear" | "forward-euler" | "backward-euler";
+
+/** Options of `s4d`. */
+export interface S4dOptions extends Named {
+  /** Full state size N of one channel; half as many complex states are stored. 64 where absent. */
+  readonly state?: number;
+  /** Where A starts without weights: `lin` (the default) or `inv`, `legs`, `real`. */
+  readonly init?: "lin" | "inv" | "legs" | "real";
+  readonly discretize?: Discretization;
+  /** The range that step sizes start from, uniform in the logarithm. */
+  readonly delta?: readonly [low: number, high: number];
+}
+
+/**
+ * S4D: on every channel its own diagonal complex system in conjugate pairs, with skip D u.
+ * Shapes: `D` `[H]`, `kernel.C` `[H N/2 2]`, `kernel.log_dt` `[H]`, `kernel.log_A_real`, `kernel.A_imag` `[H N/2]`.
+ * Source: Gu et al. 2022 (2206.11893), section 4; names of the minimal reference implementation.
+ */
+export function s4d<S extends Sequence>(x: Tensor<S>, options: S4dOptions = {}): Tensor<S> {
+  const { state = 64, init = "lin", discretize = "zoh", delta = [1e-3, 1e-1] } = options;
+  checkState(state);
+  if (state % 2 !== 0) fail("bad-state", `an s4d of state ${state}`, "give an even state: its poles come in conjugate pairs");
+  const running = trace();
+  const layer = layerName("s4d", options.name);
+  const familyOptions = { init, deltaMin: delta[0], deltaMax: delta[1] };
+  const H = { name: "H", size: x.shape.H };
+  const N = { name: "N", size: state / 2 };
+  const own = (name: string, dims: readonly Dim[]): ValueId =>
+    parameter(layer, name === "D" ? name : `kernel.${name}`, dims, { kind: "family", family: "s4d", param: name, options: familyOptions });
+  const args = [valueOf(x), own("C", [H, N, { name: "c", size: 2 }]), own("log_dt", [H]), own("log_A_real", [H, N]), own("A_imag", [H, N]), own("D", [H])];
+  const form = { stage: "family", family: "s4d", discretization: discretize, state, options: familyOptions } as const;
+  return makeTensor(x.shape, running.builder.ssm(form, args, here()), running);
+}
+
+function checkState(state: number): void {
+  if (!Number.isInteger(state) || state < 1) fail("bad-state", `a state of ${state}`, "give a whole number of states, at least 1");
+}
+
+/** A parameter of an `ssm`, declared by `param`. */
+export interface Param<V extends Scalar | Matrix = Scalar | Matrix> {
+  readonly kind: "param";
+  /** Rows and columns of a matrix; empty for a scalar. */
+  readonly size: readonly [] | readonly [number, number];
+  readonly init: Init;
+  /** One value a channel, instead of one for all. */
+  readonly perChannel: boolean;
+  /** Stored as its logarithm, under `log_<name>`. */
+  readonly positive: boolean;
+  /** What the entries see: `entry` is the expression of an element by its number among its own. */
+  readonly view: (entry: (k: number) => Expr) => V;
+}
+
+/** Options of a scalar parameter. */
+export interface ParamOptions {
+  /** `channel`: every channel has its own value. */
+  readonly per?: "model" | "channel";
+}
+
+const asInit = (init: number | Init): Init => (typeof init === "number" ? constant(init) : init);
+const viewScalar = (entry: (k: number) => Expr): Scalar => scalar(entry(0));
+
+function scalarParam(init: number | Init, options: ParamOptions = {}): Param<Scalar> {
+  return { kind: "param", size: [], init: asInit(init), perChannel: options.per === "channel", positive: false, view: viewScalar };
+}
+
+function positiveParam(value: number, options: ParamOptions = {}): Param<Scalar> {
+  if (!(value > 0)) fail("bad-init", `a positive parameter starts at ${value}`, "give a number above 0");
+  return { ...scalarParam(Math.log(value), options), positive: true };
+}
+
+function matrixParam(rows: number, columns: number, init: number | Init = normal(0, 1 / Math.sqrt(columns))): Param<Matrix> {
+  checkState(rows);
+  checkState(columns);
+  const view = (entry: (k: number) => Expr): Matrix => ({ kind: "matrix", rows: Array.from({ length: rows }, (_, i) => Array.from({ length: columns }, (__, j) => entry(i * columns + j))) });
+  return { kind: "param", size: [rows, columns], init: asInit(init), perChannel: false, positive: false, view };
+}
+
+/** Declares a parameter of an `ssm`: `param(init)` a number, `param.positive(start)` one above 0, `param.matrix(rows, columns)` a full matrix. */
+export const param: {
+  (init: number | Init, options?: ParamOptions): Param<Scalar>;
+  /** Stored as its logarithm, under `log_<name>`. */
+  readonly positive: (start: number, options?: ParamOptions) => Param<Scalar>;
+  readonly matrix: (rows: number, columns: number, init?: number | Init) => Param<Matrix>;
+} = Object.assign(scalarParam, { positive: positiveParam, matrix: matrixParam });
+
+/** What an `ssm` is made from, apart from its matrices. */
+export interface SsmSpec<P> {
+  /** N, the rows of A. */
+  readonly state: number;
+  /** Parameters by name, as `param` declares them. */
+  readonly params?: P;
+  /** Step size; 1 where absent. */
+  readonly delta?: number | Param<Scalar>;
+  readonly discretize?: Discretization;
+}
+
+/** The matrices of one input and one output: A `[N N]`, B `[N 1]`, C `[1 N]`, D `[1 1]` (0 where absent). */
+export interface SystemMatrices {
+  readonly A: Matrix;
+  readonly B: Matrix;
+  readonly C: Matrix;
+  readonly D?: Matrix;
+}
+
+type Views<P> = { readonly [K in keyof P]: P[K] extends Param<infer V> ? V : never };
+/** An `ssm` as a layer: the same system on every channel. */
+export type SsmLayer = <S extends Sequence>(x: Tensor<S>, options?: Named) => Tensor<S>;
+
+/**
+ * Declares a layer by its system x' = A x + B u, y = C x + D u; entries are numbers, parameters, or formulas of both.
+ * Throws: CompileError `bad-matrix`, where the layer is declared.
+ */
+export function ssm<const P extends { readonly [K in keyof P]: Param }>(name: string, spec: SsmSpec<P>, system: (params: Views<P>) => SystemMatrices): SsmLayer {
+  checkState(spec.state);
+  const declared: Readonly<Record<string, Param>> = spec.params ?? {};
+  const entries = entriesOf(spec.state, system(viewsOf(declared) as Views<P>));
+  return (x, options = {}) => {
+    const running = trace();
+    const layer = layerName(name, options.name);
+    const channels = { name: "H", size: x.shape.H };
+    const args = [valueOf(x), ...Object.entries(declared).map(([key, p]) => declare(layer, key, p, channels))];
+    const { delta = 1 } = spec;
+    if (typeof delta !== "number") args.push(deltaArg(layer, delta, channels));
+    const options_ = typeof delta === "number" ? { delta } : {};
+    const form = { stage: "family", family: "dense", discretization: spec.discretize ?? "zoh", state: spec.state, options: options_, entries } as const;
+    return makeTensor(x.shape, running.builder.ssm(form, args, here()), running);
+  };
+}
+
+function declare(layer: string, key: string, p: Param, channels: Dim): ValueId {
+  const [rows, columns] = p.size;
+  const own: Dim[] = rows === undefined || columns === undefined ? [] : [{ name: "N", size: rows }, { name: "N2", size: columns }];
+  return parameter(layer, p.positive ? `log_${key}` : key, p.perChannel ? [channels, ...own] : own, p.init);
+}
+
+function deltaArg(layer: string, p: Param, channels: Dim): ValueId {
+  const stored = declare(layer, "delta", p, channels);
+  return p.positive ? trace().builder.map(call("exp", arg(0)), [stored], here()) : stored;
+}
+
+/** What the entries see of each parameter: elements numbered one parameter behind the other. */
+function viewsOf(declared: Readonly<Record<string, Param>>): Readonly<Record<string, Scalar | Matrix>> {
+  let start = 0;
+  const views: Record<string, Scalar | Matrix> = {};
+  for (const [key, p] of Object.entries(declared)) {
+    const from = start;
+    views[key] = p.view((k) => (p.positive ? call("exp", arg(from + k)) : arg(from + k)));
+    start += p.size.reduce((product: number, n) => product * n, 1);
+  }
+  return views;
+}
+
+function entriesOf(state: number, { A, B, C, D }: SystemMatrices): SystemEntries {
+  const rows = (what: string, matrix: Matrix, r: number, c: number): Matrix["rows"] => {
+    const got = `[${matrix.rows.length} ${matrix.rows[0]?.length ?? 0}]`;
+    if (got !== `[${r} ${c}]`) fail("bad-matrix", `${what} is ${got}, with state ${state} it must be [${r} ${c}]`, "write A [N N], B [N 1], C [1 N], D [1 1]");
+    return matrix.rows;
+  };
+  return { A: rows("A", A, state, state), B: rows("B", B, state, 1), C: rows("C", C, 1, state), D: D === undefined ? [[num(0)]] : rows("D", D, 1, 1) };
+}
