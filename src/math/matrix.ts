@@ -1,0 +1,72 @@
+/** Small dense real matrices in float64, row-major: the arithmetic that expm and the eigensolvers need, and no more. */
+import { complex, type Complex } from "./complex.ts";
+
+export interface Matrix {
+  readonly rows: number;
+  readonly cols: number;
+  readonly data: Float64Array;
+}
+
+export function matrix(rows: number, cols: number, f: (i: number, j: number) => number): Matrix {
+  const data = new Float64Array(rows * cols);
+  for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) data[i * cols + j] = f(i, j);
+  return { rows, cols, data };
+}
+
+/** A matrix over existing row-major data, not copied. */
+export const matrixOf = (rows: number, cols: number, data: Float64Array): Matrix => ({ rows, cols, data });
+export const identity = (n: number): Matrix => matrix(n, n, (i, j) => (i === j ? 1 : 0));
+export const entry = (a: Matrix, i: number, j: number): number => a.data[i * a.cols + j] ?? NaN;
+export const transpose = (a: Matrix): Matrix => matrix(a.cols, a.rows, (i, j) => entry(a, j, i));
+export const copy = (a: Matrix): Matrix => ({ rows: a.rows, cols: a.cols, data: a.data.slice() });
+
+/** `a + s b`. */
+export function addScaled(a: Matrix, b: Matrix, s = 1): Matrix {
+  return { rows: a.rows, cols: a.cols, data: a.data.map((x, i) => x + s * (b.data[i] ?? NaN)) };
+}
+
+export const scaleMatrix = (a: Matrix, s: number): Matrix => ({ rows: a.rows, cols: a.cols, data: a.data.map((x) => s * x) });
+
+export function multiply(a: Matrix, b: Matrix): Matrix {
+  const data = new Float64Array(a.rows * b.cols);
+  for (let i = 0; i < a.rows; i++)
+    for (let k = 0; k < a.cols; k++) {
+      const x = a.data[i * a.cols + k] ?? NaN;
+      if (x === 0) continue;
+      const row = i * b.cols;
+      const from = k * b.cols;
+      for (let j = 0; j < b.cols; j++) data[row + j] = (data[row + j] ?? NaN) + x * (b.data[from + j] ?? NaN);
+    }
+  return { rows: a.rows, cols: b.cols, data };
+}
+
+/** The largest sum of absolute values of a column. */
+export function oneNorm(a: Matrix): number {
+  let largest = 0;
+  for (let j = 0; j < a.cols; j++) {
+    let sum = 0;
+    for (let i = 0; i < a.rows; i++) sum += Math.abs(entry(a, i, j));
+    largest = Math.max(largest, sum);
+  }
+  return largest;
+}
+
+/** The square root of the sum of squares. */
+export function frobenius(a: Matrix): number {
+  let sum = 0;
+  for (const x of a.data) sum += x * x;
+  return Math.sqrt(sum);
+}
+
+/** `a v` of a complex vector. */
+export function applyComplex(a: Matrix, v: readonly Complex[]): Complex[] {
+  return Array.from({ length: a.rows }, (_, i) => {
+    let re = 0;
+    let im = 0;
+    v.forEach((x, j) => {
+      re += entry(a, i, j) * x.re;
+      im += entry(a, i, j) * x.im;
+    });
+    return complex(re, im);
+  });
+}

@@ -1,0 +1,175 @@
+/**
+ * The pass `structure`: state space models as their families declare them become A, B, C, D and step size as numbers, in
+ * the cheapest form that is exact. What the forms are is said in `SsmForm`; the mathematics is in `src/ssm/`.
+ */
+import { bug, CompileError } from "../ir/error.ts";
+import type { Constant, Node, SsmForm, SsmNode, ValueId } from "../ir/graph.ts";
+import { dropDead, rebuild } from "../ir/rewrite.ts";
+import { familySystem } from "../ssm/evaluate.ts";
+import { describeUnstable, unstablePoles } from "../ssm/poles.ts";
+import { diagonalise, residualLimit } from "../ssm/structure.ts";
+import { type ContinuousSystem, type DenseSystem, splitChannels } from "../ssm/system.ts";
+import { commonPrefix, constantValue, constantWriter, type NewConstant, paramNames } from "./operands.ts";
+import type { Pass, PassContext } from "./pass.ts";
+
+type FamilyForm = Extract<SsmForm, { stage: "family" }>;
+
+/** `ssm` of a family and its parameters -> `ssm` continuous of A, B, C, D, delta; a dense A that is normal -> its poles. */
+export const structure: Pass = {
+  name: "structure",
+  doc: "Turns families into A, B, C, D and step size, finds diagonal and normal state matrices, halves conjugate pairs.",
+  needs: ["initialized"],
+  ensures: ["structured"],
+  run: ({ graph, constants }, context) => {
+    const values = new Map(constants);
+    const writer = constantWriter(values);
+    const done = new Map<string, Structured>();
+    const next = rebuild(graph, (node, emit, nodes) => {
+      if (node.op !== "ssm" || node.form.stage !== "family") return emit(node);
+      const { form } = node;
+      const key = JSON.stringify([form, node.args.slice(1), node.type.dims.at(-1)?.size]);
+      const known = done.get(key) ?? structureNode(node, form, nodes, values, context);
+      const operands = known.operands ?? writer.write(known.prefix, constantsOf(known.system), emit);
+      done.set(key, { ...known, operands });
+      return emitNode(node, { ...known, operands }, emit, (parts) => writer.write(known.prefix, parts, emit));
+    });
+    return { graph: dropDead(next), constants: values };
+  },
+};
+
+/** A node's system in its final form, and where its constants are once they are written. */
+interface Structured {
+  readonly prefix: string;
+  readonly system: ContinuousSystem;
+  /** Inputs and outputs of a group of channels: more than 1 and 1 where channels must be expanded and summed. */
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly operands?: readonly ValueId[];
+}
+
+function structureNode(
+  node: SsmNode,
+  form: FamilyForm,
+  nodes: readonly Node[],
+  values: ReadonlyMap<string, Constant>,
+  context: PassContext,
+): Structured {
+  const own = node.args.slice(1);
+  const prefix = commonPrefix(paramNames(nodes, own), `ssm${nodes.length}`);
+  const xDims = nodes[node.args[0] ?? -1]?.type.dims;
+  const channels = Number(xDims?.at(-1)?.size);
+  const system = familySystem(
+    form,
+    own.map((id) => constantValue(nodes, values, id, node.loc)),
+    { channels, loc: node.loc },
+  );
+  checkFinite(system, prefix, node);
+  const warning = describeUnstable(unstablePoles(system));
+  if (warning !== undefined) context.warn(`${prefix}: ${warning}`);
+  if (system.structure === "diagonal") {
+    context.note(
+      `${prefix}: ${form.family}, diagonal, ${system.states} states a channel${system.pairs ? ", one of each conjugate pair" : ""}`,
+    );
+    return { prefix, system, inputs: 1, outputs: 1 };
+  }
+  const { inputs, outputs } = system;
+  const copies = channels / inputs;
+  return { prefix, system: simplify(splitChannels(system, copies), copies * inputs * outputs, prefix, context), inputs, outputs };
+}
+
+/** The diagonal form of a dense system where there is an exact one. */
+function simplify(system: DenseSystem, channels: number, prefix: string, { note }: PassContext): ContinuousSystem {
+  const result = diagonalise(system, channels);
+  if (!("system" in result)) {
+    note(
+      `${prefix}: A is not normal (||A V - V Lambda|| = ${result.residual.toExponential(1)} ||A||, at most ${residualLimit} is exact), stays dense`,
+    );
+    return system;
+  }
+  const { found, residual, defect, system: diagonal } = result;
+  const kind = diagonal.pairs ? "one of each conjugate pair" : "real poles";
+  note(
+    `${prefix}: A is ${found}, ${diagonal.states} states a channel, ${kind}; ||A V - V Lambda|| = ${residual.toExponential(1)} ||A||, |V* V - I| = ${defect.toExponential(1)}`,
+  );
+  return diagonal;
+}
+
+function checkFinite({ A, B, C, D, delta }: ContinuousSystem, prefix: string, node: SsmNode): void {
+  const bad = Object.entries({ A, B, C, D, "step size": delta }).find(([, data]) => !data.every(Number.isFinite));
+  const fix = "check the weights, and the formulas of its entries, for overflow and division by zero";
+  if (bad !== undefined)
+    throw new CompileError({ code: "ssm-not-finite", message: `${bad[0]} of ${prefix} is not finite`, fix, loc: node.loc });
+  if (!delta.every((d) => d > 0))
+    throw new CompileError({
+      code: "ssm-delta",
+      message: `a step size of ${prefix} is not positive`,
+      fix: "give a step size above 0",
+      loc: node.loc,
+    });
+}
+
+function constantsOf(system: ContinuousSystem): readonly NewConstant[] {
+  const diagonal = system.structure === "diagonal";
+  const rows = diagonal ? system.channels : system.groups;
+  const H = diagonal ? "H" : "G";
+  const n = system.states;
+  const part = (role: "A" | "B" | "C" | "D" | "delta", dims: readonly string[], shape: readonly number[]): NewConstant => ({
+    role,
+    dims,
+    value: { shape, data: system[role] },
+  });
+  const vector = diagonal ? { dims: [H, "N", "c"], shape: [rows, n, 2] } : { dims: [H, "N"], shape: [rows, n] };
+  return [
+    diagonal ? part("A", vector.dims, vector.shape) : part("A", [H, "N", "N2"], [rows, n, n]),
+    part("B", vector.dims, vector.shape),
+    part("C", vector.dims, vector.shape),
+    part("D", [H], [rows]),
+    diagonal ? part("delta", [H, "N"], [rows, n]) : part("delta", [H], [rows]),
+  ];
+}
+
+/** The continuous node; between an expansion and a sum where the system has several inputs or outputs. */
+function emitNode(
+  node: SsmNode,
+  { system, inputs, outputs, operands }: Structured,
+  emit: (node: Node) => ValueId,
+  write: (parts: readonly NewConstant[]) => readonly ValueId[],
+): ValueId {
+  if (node.form.stage !== "family") return bug("the node is structured already");
+  const { discretization } = node.form;
+  const { structure: kind, states: state } = system;
+  const form: SsmForm = {
+    stage: "continuous",
+    structure: kind,
+    discretization,
+    state,
+    pairs: system.structure === "diagonal" && system.pairs,
+  };
+  const [x = bug("an ssm has an input")] = node.args;
+  const ssm = (input: ValueId, type: SsmNode["type"]): ValueId =>
+    emit({ op: "ssm", form, type, args: [input, ...(operands ?? [])], loc: node.loc });
+  if (inputs === 1 && outputs === 1) return ssm(x, node.type);
+  const copies = Number(node.type.dims.at(-1)?.size) / outputs;
+  const total = copies * outputs * inputs;
+  /** Expanded channel i is group i / (P M), output p, input m = i % M. */
+  const expand = zeroOne(total, copies * inputs, (i) => Math.floor(i / (outputs * inputs)) * inputs + (i % inputs));
+  const sum = zeroOne(total, copies * outputs, (i) => Math.floor(i / inputs));
+  const transposed: Constant = {
+    shape: [copies * outputs, total],
+    data: Float64Array.from({ length: sum.data.length }, (_, k) => sum.data[(k % total) * copies * outputs + Math.floor(k / total)] ?? NaN),
+  };
+  const [expandId = bug("not written"), sumId = bug("not written")] = write([
+    { role: "expand", dims: ["O", "H"], value: expand },
+    { role: "sum", dims: ["O", "H"], value: transposed },
+  ]);
+  const wide: SsmNode["type"] = { dtype: "f32", dims: [...node.type.dims.slice(0, -1), { name: "H", size: total }] };
+  const expanded = emit({ op: "matmul", parts: 1, type: wide, args: [x, expandId], loc: node.loc });
+  return emit({ op: "matmul", parts: 1, type: node.type, args: [ssm(expanded, wide), sumId], loc: node.loc });
+}
+
+/** The matrix with a single 1 in row i, at column `f(i)`. */
+function zeroOne(rows: number, cols: number, f: (i: number) => number): Constant {
+  const data = new Float64Array(rows * cols);
+  for (let i = 0; i < rows; i++) data[i * cols + f(i)] = 1;
+  return { shape: [rows, cols], data };
+}

@@ -1,0 +1,76 @@
+/** From an ssm node and the values of its arguments to its system in numbers: the one place that reads a node's operands. */
+import { bug, CompileError } from "../ir/error.ts";
+import type { Constant, SsmForm, SsmNode } from "../ir/graph.ts";
+import type { SystemEvaluator } from "../ir/interpret.ts";
+import { discretizationNamed } from "./discretizations.ts";
+import { discretizeSystem } from "./discretize.ts";
+import { evaluateEntries } from "./entries.ts";
+import type { Options } from "./family.ts";
+import { familyNamed } from "./families.ts";
+import type { ContinuousSystem } from "./system.ts";
+
+type FormOf<S extends SsmForm["stage"]> = Extract<SsmForm, { stage: S }>;
+
+/** What an ssm node is, apart from its operands. */
+export interface SystemContext {
+  /** Channels of its input. */
+  readonly channels: number;
+  readonly loc?: SsmNode["loc"];
+}
+
+/**
+ * The continuous system of a family at these parameter values.
+ * Throws: CompileError `unknown-family`, `ssm-shape`, `ssm-option`, `ssm-state-odd`.
+ */
+export function familySystem(form: FormOf<"family">, operands: readonly Constant[], { channels, loc }: SystemContext): ContinuousSystem {
+  const family = familyNamed(form.family, loc);
+  const names = Object.keys(family.params);
+  const fixed = form.options["delta"];
+  const values: Record<string, Constant> = {};
+  let rest = operands;
+  if (form.entries !== undefined) {
+    const inputs = form.entries.B[0]?.length ?? 1;
+    const ownDelta = typeof fixed !== "number" || fixed === 0;
+    rest = ownDelta ? operands.slice(-1) : [];
+    Object.assign(values, evaluateEntries(form.entries, ownDelta ? operands.slice(0, -1) : operands, channels / inputs, loc));
+  }
+  for (const name of names) {
+    if (name in values) continue;
+    if (name === "delta" && typeof fixed === "number" && fixed !== 0) values[name] = { shape: [], data: Float64Array.of(fixed) };
+    else {
+      const [next, ...others] = rest;
+      if (next === undefined) throw missing(form.family, name, loc);
+      values[name] = next;
+      rest = others;
+    }
+  }
+  return family.evaluate(values, { H: channels, N: form.state }, form.options satisfies Options, loc);
+}
+
+function missing(family: string, param: string, loc: SsmNode["loc"]): CompileError {
+  return new CompileError({
+    code: "ssm-shape",
+    message: `an ssm of family ${family} has no argument for ${param}`,
+    fix: "pass the family's parameters in its order",
+    loc,
+  });
+}
+
+/** The system of a continuous node, from its operands A, B, C, D, delta. */
+export function continuousSystem(form: FormOf<"continuous">, operands: readonly Constant[]): ContinuousSystem {
+  const [A, B, C, D, delta] = operands.map((o) => o.data);
+  if (A === undefined || B === undefined || C === undefined || D === undefined || delta === undefined)
+    return bug("a continuous ssm has five operands");
+  const states = form.state;
+  if (form.structure === "diagonal") return { structure: "diagonal", channels: D.length, states, pairs: form.pairs, A, B, C, D, delta };
+  return { structure: "dense", groups: delta.length, states, inputs: 1, outputs: 1, A, B, C, D, delta };
+}
+
+/** The discrete system of a node of any stage before `discrete`; what the interpreter runs on. */
+export const evaluateSystem: SystemEvaluator = (node, operands) => {
+  const { form } = node;
+  if (form.stage === "discrete") return bug("a discrete ssm needs no evaluation");
+  const channels = Number(node.type.dims.at(-1)?.size);
+  const system = form.stage === "family" ? familySystem(form, operands, { channels, loc: node.loc }) : continuousSystem(form, operands);
+  return discretizeSystem(system, discretizationNamed(form.discretization, node.loc), node.loc);
+};

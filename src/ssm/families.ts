@@ -1,0 +1,19 @@
+/** The table of families: one file each in `families/`, one line here. */
+import { CompileError, type Loc } from "../ir/error.ts";
+import type { Family } from "./family.ts";
+import { dense } from "./families/dense.ts";
+import { s4d } from "./families/s4d.ts";
+
+export const families: readonly Family[] = [s4d, dense];
+
+/** Throws: CompileError `unknown-family`. */
+export function familyNamed(name: string, loc?: Loc): Family {
+  const found = families.find((f) => f.name === name);
+  if (found !== undefined) return found;
+  throw new CompileError({
+    code: "unknown-family",
+    message: `there is no family "${name}"`,
+    fix: `use one of ${families.map((f) => f.name).join(", ")}`,
+    loc,
+  });
+}

@@ -1,0 +1,85 @@
+/**
+ * A dense real state space model, given as matrices or as closed-form entries of scalar parameters.
+ *
+ * Channels: M = columns of B, P = rows of C. The input's H channels are read as H/M neighbouring groups of M; every group
+ * drives one system of its own state and gives P output channels. M = P = 1 is the usual model on every channel by itself.
+ * All groups share one set of matrices, or each has its own (a leading dim G = H/M).
+ * Where M or P exceeds 1, the structure pass rewrites it by input-output pairs: a 0/1 matmul expands the channels, P M
+ * single-input single-output systems (A, B[:, m], C[p, :], D[p, m]) run side by side, a 0/1 matmul sums over m.
+ *
+ * Arguments: x, then A, B, C, D; or, with closed-form entries, the parameters that `$k` of the entries number element by
+ * element (see `entries.ts`). Last the step size delta, unless the option `delta` fixes it.
+ */
+import { legs } from "../../math/hippo.ts";
+import { logUniform } from "../../math/random.ts";
+import { defineFamily, type Values } from "../family.ts";
+
+/** Repeats one system's values for every group, or keeps one set where all share it. */
+const tile = (values: Values, groups: number, count: number): Float64Array =>
+  Float64Array.from({ length: groups * count }, (_, i) => values.at(values.data.length === count ? i % count : i));
+
+export const dense = defineFamily({
+  name: "dense",
+  source: "Gu et al., Combining Recurrent, Convolutional, and Continuous-time Models with Linear State-Space Layers, 2021, eq. 1 and 2",
+  structure: "dense",
+  selective: false,
+  params: {
+    A: { doc: "State matrix.", dims: ["N", "N2"], or: [["G", "N", "N2"]] },
+    B: { doc: "Input matrix.", dims: ["N", "M"], or: [["G", "N", "M"], ["N"]] },
+    C: { doc: "Output matrix.", dims: ["P", "N"], or: [["G", "P", "N"], ["N"]] },
+    D: { doc: "Skip connection.", dims: ["P", "M"], or: [["G", "P", "M"], []] },
+    delta: { doc: "Step size.", dims: [], or: [["G"]] },
+  },
+  options: {
+    init: { doc: "Where A and B start: HiPPO-LegS, or a random stable normal matrix.", default: "legs", choices: ["legs", "random"] },
+    deltaMin: { doc: "Least step size at the start.", default: 0.001 },
+    deltaMax: { doc: "Largest step size at the start.", default: 0.1 },
+    delta: { doc: "A step size that is no parameter; 0 where it is one.", default: 0 },
+  },
+  init: {
+    A: ({ sizes: { N }, count, options, random }) => {
+      const data = new Float64Array(count);
+      for (let g = 0; g < count / (N * N); g++)
+        data.set(options.init === "legs" ? legs(N).A.data : decayingRotation(N, random.normal), g * N * N);
+      return data;
+    },
+    B: ({ sizes: { N, M = 1 }, options, random }) =>
+      options.init === "legs" ? (i) => legs(N).B[Math.floor(i / M) % N] ?? NaN : random.normal,
+    C: ({ random }) => random.normal,
+    D: ({ random }) => random.normal,
+    delta: ({ random, options }) => {
+      const draw = logUniform(random, options.deltaMin, options.deltaMax);
+      return () => Math.exp(draw());
+    },
+  },
+  system: ({ A, B, C, D, delta }, { N, M = 1, P = 1 }) => {
+    const own = [A.data.length / (N * N), B.data.length / (N * M), C.data.length / (P * N), D.data.length / (P * M), delta.data.length];
+    const groups = Math.max(...own);
+    return {
+      structure: "dense",
+      groups,
+      states: N,
+      inputs: M,
+      outputs: P,
+      A: tile(A, groups, N * N),
+      B: tile(B, groups, N * M),
+      C: tile(C, groups, P * N),
+      D: tile(D, groups, P * M),
+      delta: tile(delta, groups, 1),
+    };
+  },
+});
+
+/** -I/2 plus a random skew matrix: normal, and every pole decays alike. */
+function decayingRotation(n: number, normal: () => number): Float64Array {
+  const data = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    data[i * n + i] = -0.5;
+    for (let j = 0; j < i; j++) {
+      const x = normal();
+      data[i * n + j] = x;
+      data[j * n + i] = -x;
+    }
+  }
+  return data;
+}

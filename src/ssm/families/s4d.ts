@@ -1,0 +1,70 @@
+/**
+ * S4D: a diagonal complex A of conjugate pairs, B = 1, in the parameters of the minimal reference implementation.
+ * lambda = -exp(log_A_real) + i A_imag, delta = exp(log_dt).
+ */
+import { complex, complexArray } from "../../math/complex.ts";
+import { legsPoles } from "../../math/hippo.ts";
+import { logUniform } from "../../math/random.ts";
+import { defineFamily } from "../family.ts";
+
+/** Frequencies A_imag of the stored half for full state size N, in closed form. */
+const frequencies: Readonly<Record<string, (n: number, N: number) => number>> = {
+  lin: (n) => Math.PI * n,
+  inv: (n, N) => (N / Math.PI) * (N / (2 * n + 1) - 1),
+  inv2: (n, N) => (N / Math.PI) * (N / (n + 1) - 1),
+  quad: (n) => (1 + 2 * n) ** 2 / Math.PI,
+  real: () => 0,
+};
+
+export const s4d = defineFamily({
+  name: "s4d",
+  source: "Gu et al., On the Parameterization and Initialization of Diagonal State Space Models, 2022, sections 3 and 4",
+  structure: "diagonal",
+  selective: false,
+  params: {
+    C: { doc: "Output matrix, applied without conjugation.", dims: ["H", "N/2", "c"] },
+    log_dt: { doc: "Logarithm of the step size, per channel or per state.", dims: ["H"], or: [["H", "N/2"]] },
+    log_A_real: { doc: "Logarithm of the decay rate -Re lambda.", dims: ["H", "N/2"] },
+    A_imag: { doc: "Im lambda.", dims: ["H", "N/2"] },
+    D: { doc: "Skip connection.", dims: ["H"] },
+  },
+  options: {
+    init: { doc: "Where the poles start.", default: "lin", choices: ["lin", "inv", "inv2", "quad", "real", "legs", "random"] },
+    deltaMin: { doc: "Least step size at the start.", default: 0.001 },
+    deltaMax: { doc: "Largest step size at the start.", default: 0.1 },
+  },
+  init: {
+    /** Complex normal: each component has variance 1/2. */
+    C:
+      ({ random }) =>
+      () =>
+        random.normal() * Math.SQRT1_2,
+    log_dt: ({ random, options }) => logUniform(random, options.deltaMin, options.deltaMax),
+    log_A_real:
+      ({ sizes: { N }, options }) =>
+      (i) =>
+        options.init === "real" ? Math.log1p(i % (N / 2)) : Math.log(0.5),
+    A_imag: ({ sizes: { N }, options, random }) => {
+      if (options.init === "random") return () => Math.exp(random.normal());
+      const legs = options.init === "legs" ? legsPoles(N) : undefined;
+      const closed = frequencies[options.init];
+      return (i) => legs?.[i % (N / 2)] ?? closed?.(i % (N / 2), N) ?? NaN;
+    },
+    D: ({ random }) => random.normal,
+  },
+  system: ({ C, log_dt, log_A_real, A_imag, D }, { H, N }) => {
+    const states = N / 2;
+    const count = H * states;
+    return {
+      structure: "diagonal",
+      pairs: true,
+      channels: H,
+      states,
+      A: complexArray(count, (i) => complex(-Math.exp(log_A_real.at(i)), A_imag.at(i))),
+      B: complexArray(count, () => complex(1)),
+      C: C.data,
+      D: D.data,
+      delta: Float64Array.from({ length: count }, (_, i) => Math.exp(log_dt.at(log_dt.shape.length === 1 ? Math.floor(i / states) : i))),
+    };
+  },
+});
