@@ -8,6 +8,6 @@ export {
   type Binary, type Pointwise, type Unary, type UnaryOfBoth,
 } from "./pointwise.ts";
 export { concat, first, last, max, mean, ofWidth, split, type Pool } from "./shape.ts";
-export { param, s4d, ssm, type Discretization, type Param, type ParamOptions, type S4dOptions, type SsmLayer, type SsmSpec, type SystemMatrices } from "./ssm.ts";
+export { dense, param, s4d, ssm, type DenseOptions, type Discretization, type FamilyOptions, type Param, type ParamOptions, type S4dOptions, type SsmLayer, type SsmSpec, type SystemMatrices } from "./ssm.ts";
 export type { Channels, Ids, Pooled, Seq, Sequence, Tensor, Vec, WithWidth } from "./tensor.ts";
 export { scope, type Named } from "./trace.ts";

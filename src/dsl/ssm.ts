@@ -9,23 +9,30 @@
  */
 import { arg, call, constant as num, type Expr } from "../ir/expr.ts";
 import type { Dim, Init, SystemEntries, ValueId } from "../ir/graph.ts";
+import { dense as denseFamily } from "../ssm/families/dense.ts";
+import { s4d as s4dFamily } from "../ssm/families/s4d.ts";
+import { paramDims, type Family, type Options } from "../ssm/family.ts";
 import { scalar, type Matrix, type Scalar } from "./entries.ts";
 import { constant, normal } from "./init.ts";
 import { makeTensor, type Sequence, type Tensor } from "./tensor.ts";
 import { fail, here, layerName, parameter, trace, valueOf, type Named } from "./trace.ts";
 
-/** How a continuous system becomes a discrete one. */
-export type Discretization = "zoh" | "bilinear" | "forward-euler" | "backward-euler";
+/** How a continuous system becomes a discrete one; `gbt(alpha)` is the generalized bilinear rule. */
+export type Discretization = "zoh" | "bilinear" | "euler" | "backward-euler" | `gbt(${number})`;
 
-/** Options of `s4d`. */
-export interface S4dOptions extends Named {
-  /** Full state size N of one channel; half as many complex states are stored. 64 where absent. */
-  readonly state?: number;
-  /** Where A starts without weights: `lin` (the default) or `inv`, `legs`, `real`. */
-  readonly init?: "lin" | "inv" | "legs" | "real";
+/** Options of every layer made from a family. */
+export interface FamilyOptions extends Named {
   readonly discretize?: Discretization;
   /** The range that step sizes start from, uniform in the logarithm. */
   readonly delta?: readonly [low: number, high: number];
+}
+
+/** Options of `s4d`. */
+export interface S4dOptions extends FamilyOptions {
+  /** Full state size N of one channel; half as many complex states are stored. 64 where absent. */
+  readonly state?: number;
+  /** Where the poles start without weights; `lin` where absent. */
+  readonly init?: "lin" | "inv" | "inv2" | "quad" | "real" | "legs" | "random";
 }
 
 /**
@@ -34,19 +41,37 @@ export interface S4dOptions extends Named {
  * Source: Gu et al. 2022 (2206.11893), section 4; names of the minimal reference implementation.
  */
 export function s4d<S extends Sequence>(x: Tensor<S>, options: S4dOptions = {}): Tensor<S> {
-  const { state = 64, init = "lin", discretize = "zoh", delta = [1e-3, 1e-1] } = options;
+  const { state = 64, init = "lin" } = options;
+  return familyLayer(s4dFamily, x, state, { init }, options, (name) => (name === "D" ? name : `kernel.${name}`));
+}
+
+/** Options of `dense`. */
+export interface DenseOptions extends FamilyOptions {
+  /** N, the rows of A. */
+  readonly state: number;
+  /** Where A and B start without weights: HiPPO-LegS (where absent), or a random stable matrix. */
+  readonly init?: "legs" | "random";
+}
+
+/**
+ * A system whose matrices are parameters in full, the same on every channel.
+ * Shapes: `A` `[N N]`, `B` `[N 1]`, `C` `[1 N]`, `D` `[1 1]`, `delta` `[]`.
+ */
+export function dense<S extends Sequence>(x: Tensor<S>, options: DenseOptions): Tensor<S> {
+  return familyLayer(denseFamily, x, options.state, { init: options.init ?? "legs" }, options, (name) => name);
+}
+
+/** The node of a family with its parameters under `leaf` names. */
+function familyLayer<S extends Sequence>(family: Family, x: Tensor<S>, state: number, own: Options, options: FamilyOptions, leaf: (param: string) => string): Tensor<S> {
   checkState(state);
-  if (state % 2 !== 0) fail("bad-state", `an s4d of state ${state}`, "give an even state: its poles come in conjugate pairs");
   const running = trace();
-  const layer = layerName("s4d", options.name);
-  const familyOptions = { init, deltaMin: delta[0], deltaMax: delta[1] };
-  const H = { name: "H", size: x.shape.H };
-  const N = { name: "N", size: state / 2 };
-  const own = (name: string, dims: readonly Dim[]): ValueId =>
-    parameter(layer, name === "D" ? name : `kernel.${name}`, dims, { kind: "family", family: "s4d", param: name, options: familyOptions });
-  const args = [valueOf(x), own("C", [H, N, { name: "c", size: 2 }]), own("log_dt", [H]), own("log_A_real", [H, N]), own("A_imag", [H, N]), own("D", [H])];
-  const form = { stage: "family", family: "s4d", discretization: discretize, state, options: familyOptions } as const;
-  return makeTensor(x.shape, running.builder.ssm(form, args, here()), running);
+  const layer = layerName(family.name, options.name);
+  const [deltaMin, deltaMax] = options.delta ?? [1e-3, 1e-1];
+  const settings = { ...own, deltaMin, deltaMax };
+  const dims = paramDims(family, { H: x.shape.H, N: state, M: 1, P: 1 }, here());
+  const params = [...dims].map(([name, d]) => parameter(layer, leaf(name), d, { kind: "family", family: family.name, param: name, options: settings }));
+  const form = { stage: "family", family: family.name, discretization: options.discretize ?? "zoh", state, options: settings } as const;
+  return makeTensor(x.shape, running.builder.ssm(form, [valueOf(x), ...params], here()), running);
 }
 
 function checkState(state: number): void {
