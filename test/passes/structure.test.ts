@@ -94,8 +94,8 @@ const n = (rows: readonly (readonly (number | Expr)[])[]): Expr[][] =>
 const column = (...x: number[]): Expr[][] => n(x.map((v) => [v]));
 
 test("an s4d keeps its meaning from family to discrete, and its constants are named by its layer", () => {
-  for (const rule of ["zoh", "bilinear", "forward-euler", "backward-euler"]) {
-    const { module, kind } = through(s4dGraph(3, 8, { init: "legs", deltaMin: 0.001, deltaMax: 0.01 }, rule), 3);
+  for (const rule of ["zoh", "bilinear", "euler", "backward-euler"]) {
+    const { module, kind } = through(s4dGraph(3, 8, { init: "legs", dt_min: 0.001, dt_max: 0.01 }, rule), 3);
     expect(kind).toBe("diagonal");
     const names = module.graph.nodes.flatMap((node) => (node.op === "param" ? [node.name] : []));
     expect(names).toEqual(["layers.0:abar", "layers.0:gain", "layers.0:d"]);

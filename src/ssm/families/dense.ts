@@ -32,8 +32,8 @@ export const dense = defineFamily({
   },
   options: {
     init: { doc: "Where A and B start: HiPPO-LegS, or a random stable normal matrix.", default: "legs", choices: ["legs", "random"] },
-    deltaMin: { doc: "Least step size at the start.", default: 0.001 },
-    deltaMax: { doc: "Largest step size at the start.", default: 0.1 },
+    dt_min: { doc: "Least step size at the start.", default: 0.001 },
+    dt_max: { doc: "Largest step size at the start.", default: 0.1 },
     delta: { doc: "A step size that is no parameter; 0 where it is one.", default: 0 },
   },
   init: {
@@ -48,7 +48,7 @@ export const dense = defineFamily({
     C: ({ random }) => random.normal,
     D: ({ random }) => random.normal,
     delta: ({ random, options }) => {
-      const draw = logUniform(random, options.deltaMin, options.deltaMax);
+      const draw = logUniform(random, options.dt_min, options.dt_max);
       return () => Math.exp(draw());
     },
   },

@@ -30,8 +30,8 @@ export const s4d = defineFamily({
   },
   options: {
     init: { doc: "Where the poles start.", default: "lin", choices: ["lin", "inv", "inv2", "quad", "real", "legs", "random"] },
-    deltaMin: { doc: "Least step size at the start.", default: 0.001 },
-    deltaMax: { doc: "Largest step size at the start.", default: 0.1 },
+    dt_min: { doc: "Least step size at the start.", default: 0.001 },
+    dt_max: { doc: "Largest step size at the start.", default: 0.1 },
   },
   init: {
     /** Complex normal: each component has variance 1/2. */
@@ -39,7 +39,7 @@ export const s4d = defineFamily({
       ({ random }) =>
       () =>
         random.normal() * Math.SQRT1_2,
-    log_dt: ({ random, options }) => logUniform(random, options.deltaMin, options.deltaMax),
+    log_dt: ({ random, options }) => logUniform(random, options.dt_min, options.dt_max),
     log_A_real:
       ({ sizes: { N }, options }) =>
       (i) =>
