@@ -60,7 +60,7 @@ const printValue = (id: ValueId): string => `%${id}`;
 /** A file whose name would not read back bare goes in quotes. */
 function printLoc(loc: Loc | undefined): string {
   if (loc === undefined) return "";
-  const bare = /^[^"\n][^\n]*$/.test(loc.file);
+  const bare = /^[^"\s][^\n\r]*$/.test(loc.file);
   return ` @ ${formatLoc(bare ? loc : { ...loc, file: JSON.stringify(loc.file) })}`;
 }
 

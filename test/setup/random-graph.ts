@@ -1,0 +1,273 @@
+/**
+ * Random small models for property tests: DAGs over all ops with numbers for their parameters and inputs. A model is
+ * built from a recipe of plain numbers, any of which gives a valid model, so failing cases shrink to few nodes; they
+ * print as IR text.
+ */
+import fc from "fast-check";
+import { graphBuilder, type GraphBuilder } from "../../src/ir/build.ts";
+import { arg, call, constant, type Expr } from "../../src/ir/expr.ts";
+import type { Constant, Dim, ValueId } from "../../src/ir/graph.ts";
+import { isSequence } from "../../src/ir/infer.ts";
+import { printGraph } from "../../src/ir/print.ts";
+import type { Module } from "../../src/passes/pass.ts";
+
+/** What one step of a recipe adds: an op, or a usual group of them. */
+export const steps = ["map", "activation", "bias", "residual", "matmul", "glu", "gate", "norm", "affine", "pool", "diagonal", "dense", "conv", "embed", "slice", "concat"] as const;
+export type Step = (typeof steps)[number];
+
+export interface RandomModelOptions {
+  /** Which steps may occur; all where absent. */
+  readonly steps?: readonly Step[];
+  readonly maxSteps?: number;
+  readonly maxB?: number;
+  readonly maxL?: number;
+  readonly maxH?: number;
+  /** Stored states a channel. */
+  readonly maxN?: number;
+  /** No functions that jump (floor, sign, comparisons): for comparisons with float32. On where absent. */
+  readonly smooth?: boolean;
+}
+
+export interface RandomModel {
+  readonly module: Module;
+  readonly inputs: Map<string, Constant>;
+  readonly B: number;
+  readonly L: number;
+}
+
+/** Discrete ssm nodes with stable poles, magnitudes near 1; input `u` `[B L H]`, and `ids` where something embeds. */
+export function arbitraryModule(options: RandomModelOptions = {}): fc.Arbitrary<RandomModel> {
+  const { maxB = 2, maxL = 12, maxH = 4, maxN = 3, maxSteps = 8, smooth = true } = options;
+  const step = fc.record({ step: fc.constantFrom(...(options.steps ?? steps)), pick: fc.nat(1000), seed: fc.nat(1e6) });
+  return fc
+    .record({ B: fc.integer({ min: 1, max: maxB }), L: fc.integer({ min: 1, max: maxL }), H: fc.integer({ min: 1, max: maxH }), steps: fc.array(step, { minLength: 1, maxLength: maxSteps }), seed: fc.nat(1e6) })
+    .map((recipe) => printable(build(recipe, { maxH, maxN, smooth })));
+}
+
+interface Recipe {
+  readonly B: number;
+  readonly L: number;
+  readonly H: number;
+  readonly seed: number;
+  readonly steps: readonly { readonly step: Step; readonly pick: number; readonly seed: number }[];
+}
+
+interface Sizes {
+  readonly maxH: number;
+  readonly maxN: number;
+  readonly smooth: boolean;
+}
+
+function printable(model: RandomModel): RandomModel {
+  const shown = (): string => `B=${model.B} L=${model.L}\n${printGraph(model.module.graph)}`;
+  return Object.defineProperty(model, fc.toStringMethod, { value: shown, enumerable: false });
+}
+
+/** A seeded stream of numbers in [0, 1). Source: Tommy Ettinger's mulberry32. */
+export function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let z = Math.imul(state ^ (state >>> 15), state | 1);
+    z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
+    return ((z ^ (z >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** What a step may use: the builder, the values so far, and the numbers of this step. */
+interface Scene extends Sizes {
+  readonly b: GraphBuilder;
+  readonly constants: Map<string, Constant>;
+  /** Sequences and pooled values, oldest first. */
+  readonly values: ValueId[];
+  readonly pick: number;
+  /** In [0, 1). */
+  readonly next: () => number;
+  /** `0 .. n-1`. */
+  readonly int: (n: number) => number;
+  /** Token ids, added to the inputs on first use. */
+  readonly ids: () => ValueId;
+}
+
+const named = (name: string, size: Dim["size"]): Dim => ({ name, size });
+const batch = named("B", "B");
+const length = named("L", "L");
+const vocabulary = 5;
+
+function build(recipe: Recipe, sizes: Sizes): RandomModel {
+  const { B, L, H } = recipe;
+  const b = graphBuilder("random");
+  const constants = new Map<string, Constant>();
+  const inputs = new Map([["u", tensor([B, L, H], random(recipe.seed), (x) => 2 * x - 1)]]);
+  const values = [b.input("u", { dtype: "f32", dims: [batch, length, named("H", H)] })];
+  let tokens: ValueId | undefined;
+  const ids = (): ValueId => {
+    inputs.set("ids", tensor([B, L], random(recipe.seed + 1), (x) => Math.floor(x * vocabulary)));
+    return (tokens ??= b.input("ids", { dtype: "i32", dims: [batch, length] }));
+  };
+  for (const { step, pick, seed } of recipe.steps) {
+    const next = random(seed);
+    values.push(table[step]({ ...sizes, b, constants, values, pick, next, int: (n) => Math.floor(next() * n), ids }));
+  }
+  const last = values.at(-1) ?? 0;
+  const other = values[recipe.seed % values.length] ?? 0;
+  const outputs = recipe.seed % 3 === 0 ? [{ name: "y", value: last }, { name: "z", value: other }] : [{ name: "y", value: last }];
+  return { module: { graph: b.finish(outputs), constants }, inputs, B, L };
+}
+
+function tensor(shape: readonly number[], next: () => number, of: (x: number) => number): Constant {
+  return { shape, data: Float64Array.from({ length: shape.reduce((x, y) => x * y, 1) }, () => of(next())) };
+}
+
+/** A parameter with numbers in [-scale, scale). */
+function param(s: Scene, dims: readonly Dim[], scale: number): ValueId {
+  return paramOf(s, dims, tensor(dims.map((d) => Number(d.size)), s.next, (x) => scale * (2 * x - 1)));
+}
+
+function paramOf(s: Scene, dims: readonly Dim[], value: Constant): ValueId {
+  const name = `p${s.constants.size}`;
+  s.constants.set(name, value);
+  return s.b.param(name, dims);
+}
+
+const widthOf = (s: Scene, x: ValueId): number => Number(s.b.typeOf(x).dims.at(-1)?.size);
+const isSequenceValue = (s: Scene, x: ValueId): boolean => isSequence(s.b.typeOf(x));
+/** One of the values; recent ones more often. */
+const value = (s: Scene): ValueId => s.values.at(-1 - (s.pick % Math.min(s.values.length, 3))) ?? 0;
+const sequence = (s: Scene): ValueId => [...s.values].reverse().filter((v) => isSequenceValue(s, v))[s.pick % 2] ?? 0;
+/** Values one can meet x in a map: same dims. */
+const fellows = (s: Scene, x: ValueId): ValueId[] => s.values.filter((v) => v !== x && isSequenceValue(s, v) === isSequenceValue(s, x) && widthOf(s, v) === widthOf(s, x));
+const channels = (n: number): Dim[] => [named("H", n)];
+
+/** Every step gives one new value. */
+const table: { readonly [K in Step]: (s: Scene) => ValueId } = {
+  map: (s) => {
+    const x = value(s);
+    const args = [x, fellows(s, x)[s.int(8)] ?? x, s.int(2) === 0 ? param(s, channels(widthOf(s, x)), 1) : x, s.int(4) === 0 ? param(s, [], 1) : x];
+    return s.b.map(bounded(s, randomExpr(s, 4, 3)), args);
+  },
+  activation: (s) => s.b.map(activations[s.int(activations.length)] ?? arg(0), [value(s)]),
+  bias: (s) => {
+    const x = value(s);
+    const p = param(s, channels(widthOf(s, x)), 1);
+    return s.b.map(call("add", arg(0), arg(1)), [x, s.int(2) === 0 ? p : s.b.map(call("exp", call("neg", arg(0))), [p])]);
+  },
+  residual: (s) => {
+    const x = value(s);
+    return s.b.map(call("add", arg(0), arg(1)), [x, fellows(s, x)[s.int(8)] ?? x]);
+  },
+  matmul: (s) => linear(s, value(s), 1 + s.int(s.maxH)),
+  glu: (s) => {
+    const parts = 2 + s.int(2);
+    const width = 1 + s.int(s.maxH);
+    let y = linear(s, value(s), parts * width);
+    if (s.int(2) === 0) y = s.b.map(call("add", arg(0), arg(1)), [y, param(s, channels(parts * width), 1)]);
+    const halves = Array.from({ length: parts }, (_, i) => s.b.slice(y, i * width, width));
+    return s.b.map(call("mul", arg(0), call("sigmoid", arg(parts - 1))), halves);
+  },
+  gate: (s) => {
+    const x = value(s);
+    return s.b.map(call("mul", arg(0), call("sigmoid", arg(1))), [x, s.b.map(call("mul", arg(0), constant(2)), [fellows(s, x)[s.int(8)] ?? x])]);
+  },
+  norm: (s) => s.b.norm(value(s), s.int(2) === 0 ? "layer" : "rms", s.int(2) === 0 ? 0.1 : 1e-3),
+  affine: (s) => {
+    const x = s.b.norm(value(s), "layer", 0.1);
+    return s.b.map(call("add", call("mul", arg(0), arg(1)), arg(2)), [x, param(s, channels(widthOf(s, x)), 1), param(s, channels(widthOf(s, x)), 1)]);
+  },
+  pool: (s) => s.b.pool(sequence(s), (["mean", "max", "last", "first"] as const)[s.int(4)] ?? "mean"),
+  diagonal: (s) => diagonal(s, sequence(s)),
+  dense: (s) => dense(s, sequence(s)),
+  conv: (s) => {
+    const x = sequence(s);
+    return s.b.conv(x, param(s, [...channels(widthOf(s, x)), named("K", 1 + s.int(4))], 0.7));
+  },
+  embed: (s) => s.b.embed(s.ids(), param(s, [named("V", vocabulary), named("H", 1 + s.int(s.maxH))], 1)),
+  slice: (s) => {
+    const x = value(s);
+    const start = s.int(widthOf(s, x));
+    return s.b.slice(x, start, 1 + s.int(widthOf(s, x) - start));
+  },
+  concat: (s) => {
+    const x = value(s);
+    const others = s.values.filter((v) => isSequenceValue(s, v) === isSequenceValue(s, x) && widthOf(s, v) <= s.maxH);
+    return s.b.concat([x, others[s.int(others.length)] ?? x]);
+  },
+};
+
+function linear(s: Scene, x: ValueId, width: number): ValueId {
+  const k = widthOf(s, x);
+  return s.b.matmul(x, param(s, [named("H", width), named("K", k)], 1.5 / Math.sqrt(k)));
+}
+
+function diagonal(s: Scene, x: ValueId): ValueId {
+  const [h, n] = [widthOf(s, x), 1 + s.int(s.maxN)];
+  const abar: number[] = [];
+  const gain: number[] = [];
+  for (let i = 0; i < h * n; i++) {
+    const [radius, angle] = [1 - 10 ** (-3 * s.next()) * 0.9, Math.PI * s.next()];
+    const size = (1 - radius) * (1 + s.next());
+    abar.push(radius * Math.cos(angle), radius * Math.sin(angle));
+    gain.push(size * (2 * s.next() - 1), size * (2 * s.next() - 1));
+  }
+  const dims = [named("H", h), named("N", n), named("c", 2)];
+  const of = (data: number[]): ValueId => paramOf(s, dims, { shape: [h, n, 2], data: Float64Array.from(data) });
+  return s.b.ssm({ stage: "discrete", structure: "diagonal", state: n }, [x, of(abar), of(gain), param(s, channels(h), 1)]);
+}
+
+function dense(s: Scene, x: ValueId): ValueId {
+  const [h, n] = [widthOf(s, x), 1 + s.int(s.maxN)];
+  const g = s.int(2) === 0 ? 1 : h;
+  const abar = tensor([g, n, n], s.next, (v) => 2 * v - 1);
+  for (let i = 0; i < g; i++) {
+    const system = abar.data.subarray(i * n * n, (i + 1) * n * n);
+    const norm = Math.hypot(...system);
+    system.forEach((v, j) => (system[j] = (0.97 * v) / norm));
+  }
+  const [G, N] = [named("G", g), named("N", n)];
+  return s.b.ssm({ stage: "discrete", structure: "dense", state: n }, [x, paramOf(s, [G, N, named("N2", n)], abar), param(s, [G, N], 1), param(s, [G, N], 0.5), param(s, [G], 1)]);
+}
+
+const x0 = arg(0);
+/** silu, gelu, tanh, softplus, relu, and the forms that fold to less. */
+const activations: readonly Expr[] = [
+  call("mul", x0, call("sigmoid", x0)),
+  call("mul", call("mul", constant(0.5), x0), call("add", constant(1), call("erf", call("mul", x0, constant(Math.SQRT1_2))))),
+  call("tanh", x0),
+  call("softplus", x0),
+  call("max", x0, constant(0)),
+  call("neg", call("neg", call("mul", x0, constant(1)))),
+  call("add", x0, call("sub", constant(2), constant(2))),
+];
+
+/** Keeps a random expression's values within [-1, 1], so that deep models stay finite. */
+const bounded = (s: Scene, expr: Expr): Expr => (s.int(2) === 0 ? call("tanh", expr) : call("div", expr, call("add", constant(1), call("abs", expr))));
+
+function randomExpr(s: Scene, arity: number, depth: number): Expr {
+  if (depth === 0 || s.int(5) === 0) return s.int(3) === 0 ? constant([0, 1, -1, 2, 0.5, s.next()][s.int(6)] ?? 1) : arg(s.int(arity));
+  const sub = (): Expr => randomExpr(s, arity, depth - 1);
+  const makers: (() => Expr)[] = [
+    () => call("add", sub(), sub()),
+    () => call("sub", sub(), sub()),
+    () => call("mul", sub(), sub()),
+    () => call("div", sub(), call("add", constant(1), call("abs", sub()))),
+    () => call("neg", sub()),
+    () => call("min", sub(), sub()),
+    () => call("max", sub(), call("abs", sub())),
+    () => call("sqrt", call("add", constant(0.1), call("abs", sub()))),
+    () => call("rsqrt", call("add", constant(0.5), call("abs", sub()))),
+    () => call("exp", call("tanh", sub())),
+    () => call("log", call("add", constant(1), call("abs", sub()))),
+    () => call("sin", call("tanh", sub())),
+    () => call("cos", call("tanh", sub())),
+    () => call("sigmoid", sub()),
+    () => call("pow", call("add", constant(0.5), call("sigmoid", sub())), constant([0, 1, 2, -1, 1.5][s.int(5)] ?? 1)),
+    () => call("erf", sub()),
+    ...(s.smooth ? [] : [() => call("floor", sub()), () => call("sign", sub()), () => call("ceil", sub()), () => call("select", randomCondition(s, arity, depth - 1), sub(), sub())]),
+  ];
+  return makers[s.int(makers.length)]?.() ?? arg(0);
+}
+
+function randomCondition(s: Scene, arity: number, depth: number): Expr {
+  const compare = (): Expr => call((["lt", "le", "gt", "ge", "eq", "ne"] as const)[s.int(6)] ?? "lt", randomExpr(s, arity, depth), randomExpr(s, arity, depth));
+  return [compare, () => call("not", compare()), () => call("and", compare(), compare()), () => call("or", compare(), compare())][s.int(4)]?.() ?? compare();
+}
