@@ -52,7 +52,8 @@ async function findAdapter(): Promise<Gpu | undefined> {
   return adapter === null ? undefined : { gpu, adapter, software: isSoftware(adapter.info) };
 }
 
-function isSoftware(info: GPUAdapterInfo): boolean {
+/** Whether an adapter computes on the CPU. */
+export function isSoftware(info: GPUAdapterInfo): boolean {
   return info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${info.architecture} ${info.description}`);
 }
 

@@ -68,7 +68,10 @@ function asOwnFile(header: Headers): Headers {
 /** As `unpackArchive`, with the step from the packed file to the files of the new folder given. */
 export async function unpackOnce(name: string, unpack: (source: string, folder: string) => Promise<void>): Promise<string> {
   const source = join(packagedFolder(), name);
-  const hash = createHash("sha256").update(await readFile(source)).digest("hex").slice(0, 16);
+  const hash = createHash("sha256")
+    .update(await readFile(source))
+    .digest("hex")
+    .slice(0, 16);
   const cache = await cacheFolder();
   const target = join(cache, `${name.split(".")[0]}-${hash}`);
   if (existsSync(target)) return target;

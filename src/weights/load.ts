@@ -55,7 +55,9 @@ export async function loadWeights(graph: Graph, file: TensorFile, scheme: Scheme
 }
 
 function shapeOf(node: ParamNode): readonly number[] {
-  return node.type.dims.map(({ name, size }) => (typeof size === "number" ? size : bug(`dim ${name} of parameter ${node.name} has no size`)));
+  return node.type.dims.map(({ name, size }) =>
+    typeof size === "number" ? size : bug(`dim ${name} of parameter ${node.name} has no size`),
+  );
 }
 
 function checkStored(node: ParamNode, stored: ReturnType<Scheme["stored"]>, file: TensorFile): Problem | undefined {

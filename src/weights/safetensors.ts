@@ -115,7 +115,11 @@ function readMetadata(source: ByteSource, value: unknown): [string, string][] {
 function checkEntry(source: ByteSource, name: string, value: unknown, dataStart: number): TensorEntry {
   const { dtype, shape, data_offsets: offsets } = isRecord(value) ? value : {};
   if (!isStoredDType(dtype)) {
-    throw fault(source, "dtype", `holds "${name}" with dtype ${JSON.stringify(dtype) ?? "missing"}; read are ${Object.keys(dtypes).join(", ")}`);
+    throw fault(
+      source,
+      "dtype",
+      `holds "${name}" with dtype ${JSON.stringify(dtype) ?? "missing"}; read are ${Object.keys(dtypes).join(", ")}`,
+    );
   }
   if (!isSizes(shape)) throw fault(source, "shape", `holds "${name}" with a shape that is not a list of sizes`);
   if (!isSizes(offsets) || offsets.length !== 2) {

@@ -1,7 +1,4 @@
-/** What a naming scheme is, and the table of them. */
-import { CompileError } from "../ir/error.ts";
-import { identity } from "./schemes/identity.ts";
-import { s4model } from "./schemes/s4model.ts";
+/** What a naming scheme is. The table of them is in `schemes.ts`. */
 
 /** A parameter of a model, as its graph declares it. */
 export interface ParamSpec {
@@ -20,21 +17,4 @@ export interface Scheme {
   readonly stored: (param: ParamSpec) => { readonly name: string; readonly shapes: readonly (readonly number[])[] };
   /** Tensors that such checkpoints hold and no model needs. */
   readonly ignores: (name: string) => boolean;
-}
-
-/** Every scheme. */
-export const schemes: readonly Scheme[] = [identity, s4model];
-
-/**
- * The scheme of that name; `identity` where none is named.
- * Throws: `weights-scheme`.
- */
-export function schemeNamed(name: string | undefined): Scheme {
-  const found = schemes.find((scheme) => scheme.name === (name ?? identity.name));
-  if (found !== undefined) return found;
-  throw new CompileError({
-    code: "weights-scheme",
-    message: `no naming scheme is called "${name}"`,
-    fix: `use one of ${schemes.map((scheme) => scheme.name).join(", ")}`,
-  });
 }

@@ -20,10 +20,7 @@ test("gpu: a compute shader runs on the test device", async () => {
   const encoder = device.createCommandEncoder();
   const pass = encoder.beginComputePass();
   pass.setPipeline(pipeline);
-  pass.setBindGroup(
-    0,
-    device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries: [{ binding: 0, resource: { buffer } }] }),
-  );
+  pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries: [{ binding: 0, resource: { buffer } }] }));
   pass.dispatchWorkgroups(2);
   pass.end();
   device.queue.submit([encoder.finish()]);

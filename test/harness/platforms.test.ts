@@ -21,9 +21,7 @@ test("gpu: a compute shader runs in Deno", async () => {
 test("gpu: a compute shader runs in Chromium", async () => {
   await withPage(folder, async ({ page, url, errors }) => {
     await page.goto(`${url}blank.html`);
-    const result = await page.evaluate(
-      `import("${url}double.js").then(({ double }) => double(navigator.gpu))`,
-    );
+    const result = await page.evaluate(`import("${url}double.js").then(({ double }) => double(navigator.gpu))`);
     expect(errors).toEqual([]);
     expect(result).toEqual(expected);
   });

@@ -4,7 +4,7 @@ import { graphBuilder } from "../../src/ir/build.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import { loadWeights } from "../../src/weights/load.ts";
 import { bytesSource, openSafetensors, type TensorFile } from "../../src/weights/safetensors.ts";
-import { schemeNamed, schemes } from "../../src/weights/scheme.ts";
+import { schemeNamed, schemes } from "../../src/weights/schemes.ts";
 import { writeSafetensors, type WriteTensor } from "../../src/weights/write.ts";
 
 const loc = { file: "model.ts", line: 3, column: 7 };
@@ -13,16 +13,29 @@ const loc = { file: "model.ts", line: 3, column: 7 };
 function params(shapes: Readonly<Record<string, readonly number[]>>): Graph {
   const builder = graphBuilder("weights");
   const ids = Object.entries(shapes).map(([name, shape]) =>
-    builder.param(name, shape.map((size, i) => ({ name: `D${i}`, size })), undefined, loc),
+    builder.param(
+      name,
+      shape.map((size, i) => ({ name: `D${i}`, size })),
+      undefined,
+      loc,
+    ),
   );
   return builder.finish(ids.map((value, i) => ({ name: `o${i}`, value })));
 }
 
-const f32 = (name: string, shape: readonly number[], values: readonly number[]): WriteTensor => ({ name, dtype: "F32", shape, data: Float32Array.from(values) });
+const f32 = (name: string, shape: readonly number[], values: readonly number[]): WriteTensor => ({
+  name,
+  dtype: "F32",
+  shape,
+  data: Float32Array.from(values),
+});
 const file = (...tensors: WriteTensor[]): Promise<TensorFile> => openSafetensors(bytesSource(writeSafetensors(tensors), "w.safetensors"));
 
 async function failure(graph: Graph, tensors: WriteTensor[], scheme = "identity"): Promise<CompileError> {
-  const error: unknown = await loadWeights(graph, await file(...tensors), schemeNamed(scheme)).then(() => undefined, (e: unknown) => e);
+  const error: unknown = await loadWeights(graph, await file(...tensors), schemeNamed(scheme)).then(
+    () => undefined,
+    (e: unknown) => e,
+  );
   if (error instanceof CompileError) return error;
   throw new Error(`expected a diagnostic, got ${String(error)}`);
 }
@@ -110,6 +123,8 @@ describe("schemes", () => {
   });
 
   test("s4model: no other tensor is squeezed", async () => {
-    expect((await failure(params({ "encoder.weight": [2, 1] }), [f32("encoder.weight", [2, 1, 1], [1, 2])], "s4model")).code).toBe("weights-shape");
+    expect((await failure(params({ "encoder.weight": [2, 1] }), [f32("encoder.weight", [2, 1, 1], [1, 2])], "s4model")).code).toBe(
+      "weights-shape",
+    );
   });
 });

@@ -32,8 +32,16 @@ describe("safetensors: what is refused", () => {
     ["a header nested a hundred thousand deep", rawFile("[".repeat(1e5) + "]".repeat(1e5)), "weights-file-header"],
     ["metadata that is not strings", rawFile({ __metadata__: { a: 1 } }), "weights-file-header"],
     ["metadata that is a string", rawFile({ __metadata__: "pt" }), "weights-file-header"],
-    ["a name twice", rawFile('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}', zeros(2)), "weights-file-duplicate"],
-    ["a name twice, once escaped", rawFile('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\\u0061":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}', zeros(2)), "weights-file-duplicate"],
+    [
+      "a name twice",
+      rawFile('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}', zeros(2)),
+      "weights-file-duplicate",
+    ],
+    [
+      "a name twice, once escaped",
+      rawFile('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\\u0061":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}', zeros(2)),
+      "weights-file-duplicate",
+    ],
     ["a field twice", rawFile('{"a":{"dtype":"U8","dtype":"I8","shape":[1],"data_offsets":[0,1]}}', zeros(1)), "weights-file-duplicate"],
     ["an entry that is a number", rawFile({ a: 1 }), "weights-file-dtype"],
     ["an unknown dtype", rawFile({ a: entry("F7", [1], 0, 1) }, zeros(1)), "weights-file-dtype"],
@@ -51,7 +59,11 @@ describe("safetensors: what is refused", () => {
     ["a tensor past the end", rawFile({ a: entry("F32", [2], 0, 8) }, zeros(7)), "weights-file-truncated"],
     ["a tensor of 4 GB in a small file", rawFile({ a: entry("U8", [2 ** 32], 0, 2 ** 32) }, zeros(7)), "weights-file-truncated"],
     ["tensors over each other", rawFile({ a: entry("F32", [2], 0, 8), b: entry("F32", [1], 4, 8) }, zeros(8)), "weights-file-overlap"],
-    ["a tensor inside another", rawFile({ a: entry("U8", [8], 0, 8), c: entry("U8", [1], 9, 10), b: entry("U8", [1], 2, 3) }, zeros(10)), "weights-file-overlap"],
+    [
+      "a tensor inside another",
+      rawFile({ a: entry("U8", [8], 0, 8), c: entry("U8", [1], 9, 10), b: entry("U8", [1], 2, 3) }, zeros(10)),
+      "weights-file-overlap",
+    ],
   ];
   test.each(cases)("%s", async (_, file, code) => {
     expect(await codeOf(file)).toBe(code);
@@ -97,7 +109,12 @@ describe("safetensors: what is read", () => {
   });
 
   test("holes, empty tensors and scalars", async () => {
-    const file = await open(rawFile({ a: entry("U8", [2], 3, 5), e: entry("F32", [0, 7], 4, 4), s: entry("U8", [], 7, 8) }, Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7, 8)));
+    const file = await open(
+      rawFile(
+        { a: entry("U8", [2], 3, 5), e: entry("F32", [0, 7], 4, 4), s: entry("U8", [], 7, 8) },
+        Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7, 8),
+      ),
+    );
     expect(await file.read("a")).toEqual(Float64Array.of(3, 4));
     expect(await file.read("e")).toEqual(new Float64Array());
     expect(await file.read("s")).toEqual(Float64Array.of(7));
@@ -117,7 +134,11 @@ describe("safetensors: what is read", () => {
 
   const bits = (...words: number[]): Uint8Array => new Uint8Array(Uint16Array.from(words).buffer);
   test.each([
-    ["F16", bits(0x3c00, 0xc000, 0x0001, 0x03ff, 0x7bff, 0xfc00, 0x3555), [1, -2, 2 ** -24, 1023 * 2 ** -24, 65504, -Infinity, 0.333251953125]],
+    [
+      "F16",
+      bits(0x3c00, 0xc000, 0x0001, 0x03ff, 0x7bff, 0xfc00, 0x3555),
+      [1, -2, 2 ** -24, 1023 * 2 ** -24, 65504, -Infinity, 0.333251953125],
+    ],
     ["F16", bits(0x7e00, 0x8000), [NaN, -0]],
     ["BF16", bits(0x3f80, 0xc040, 0x7f80, 0x7fc0), [1, -3, Infinity, NaN]],
     ["I64", new Uint8Array(BigInt64Array.of(-5n, 2n ** 53n).buffer), [-5, 2 ** 53]],
@@ -130,7 +151,11 @@ describe("safetensors: what is read", () => {
 });
 
 describe("safetensors: what is written", () => {
-  const tensor = fc.record({ dtype: fc.constantFrom("F64", "F32", "I32", "U8"), shape: fc.array(fc.nat(4), { maxLength: 3 }), seed: fc.nat(200) });
+  const tensor = fc.record({
+    dtype: fc.constantFrom("F64", "F32", "I32", "U8"),
+    shape: fc.array(fc.nat(4), { maxLength: 3 }),
+    seed: fc.nat(200),
+  });
   const make = ({ dtype, shape, seed }: { dtype: string; shape: number[]; seed: number }, i: number): WriteTensor => {
     const values = Array.from({ length: shape.reduce((p, s) => p * s, 1) }, (_, k) => (seed + k) % 256);
     const data = { F64: Float64Array, F32: Float32Array, I32: Int32Array, U8: Uint8Array }[dtype as "F64"].from(values);
@@ -155,13 +180,23 @@ describe("safetensors: what is written", () => {
   });
 
   test("shards hold every tensor once, within the limit, under names that count", async () => {
-    const tensors = Array.from({ length: 5 }, (_, i) => ({ name: `t${i}`, dtype: "F32" as const, shape: [10], data: new Float32Array(10).fill(i) }));
+    const tensors = Array.from({ length: 5 }, (_, i) => ({
+      name: `t${i}`,
+      dtype: "F32" as const,
+      shape: [10],
+      data: new Float32Array(10).fill(i),
+    }));
     const shards = await writeShards(tensors, {}, 80);
-    expect(shards.map((s) => s.file)).toEqual(["weights-00001-of-00003.safetensors", "weights-00002-of-00003.safetensors", "weights-00003-of-00003.safetensors"]);
+    expect(shards.map((s) => s.file)).toEqual([
+      "weights-00001-of-00003.safetensors",
+      "weights-00002-of-00003.safetensors",
+      "weights-00003-of-00003.safetensors",
+    ]);
     expect(shards.flatMap((s) => s.tensors).sort()).toEqual(tensors.map((t) => t.name));
     for (const shard of shards) {
       expect(await sha256(shard.bytes)).toBe(shard.sha256);
-      for (const name of shard.tensors) expect([...(await (await open(shard.bytes)).read(name))]).toEqual(Array(10).fill(Number(name.slice(1))));
+      for (const name of shard.tensors)
+        expect([...(await (await open(shard.bytes)).read(name))]).toEqual(Array(10).fill(Number(name.slice(1))));
     }
   });
 

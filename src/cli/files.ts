@@ -1,0 +1,59 @@
+/** Files as the command line needs them: read in pieces, written whole or not at all. */
+import { randomUUID } from "node:crypto";
+import { open, rename, rm, stat, writeFile } from "node:fs/promises";
+import { CompileError } from "../ir/error.ts";
+import { openSafetensors, type ByteSource, type TensorFile } from "../weights/safetensors.ts";
+
+/** Opens a safetensors file, runs `use`, and closes it. The header is read first, tensors when asked for. */
+export async function withTensorFile<T>(path: string, use: (file: TensorFile) => Promise<T>): Promise<T> {
+  const handle = await open(path, "r");
+  try {
+    const info = await handle.stat();
+    if (!info.isFile())
+      throw new CompileError({ code: "file-kind", message: `${path} is not a file`, fix: "give the path of a safetensors file" });
+    const read = async (start: number, length: number): Promise<Uint8Array> => {
+      const buffer = new Uint8Array(length);
+      for (let done = 0; done < length;) {
+        const { bytesRead } = await handle.read(buffer, done, length - done, start + done);
+        if (bytesRead === 0) throw shrunk(path);
+        done += bytesRead;
+      }
+      return buffer;
+    };
+    const source: ByteSource = { label: path, size: info.size, read };
+    return await use(await openSafetensors(source));
+  } finally {
+    await handle.close();
+  }
+}
+
+function shrunk(path: string): CompileError {
+  return new CompileError({
+    code: "weights-file-truncated",
+    message: `${path} became shorter while it was read`,
+    fix: "wait until the file is written",
+  });
+}
+
+/** Writes a file so that it is there whole or not at all. What is no regular file, such as a pipe, is written directly. */
+export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+  const before = await stat(path).catch(() => undefined);
+  if (before !== undefined && !before.isFile()) {
+    await writeFile(path, bytes).catch((error: unknown) => rethrowWithPath(error, path));
+    return;
+  }
+  const temporary = `${path}.${randomUUID().slice(0, 8)}.tmp`;
+  try {
+    await writeFile(temporary, bytes);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    rethrowWithPath(error, path);
+  }
+}
+
+/** Node leaves the path out of errors of a write, and names the temporary file in others. */
+function rethrowWithPath(error: unknown, path: string): never {
+  if (error instanceof Error) throw Object.assign(error, { path });
+  throw error;
+}

@@ -1,0 +1,22 @@
+/** The table of naming schemes. */
+import { CompileError } from "../ir/error.ts";
+import { identity } from "./schemes/identity.ts";
+import { s4model } from "./schemes/s4model.ts";
+import type { Scheme } from "./scheme.ts";
+
+/** Every scheme. */
+export const schemes: readonly Scheme[] = [identity, s4model];
+
+/**
+ * The scheme of that name; `identity` where none is named.
+ * Throws: `weights-scheme`.
+ */
+export function schemeNamed(name: string | undefined): Scheme {
+  const found = schemes.find((scheme) => scheme.name === (name ?? identity.name));
+  if (found !== undefined) return found;
+  throw new CompileError({
+    code: "weights-scheme",
+    message: `no naming scheme is called "${name}"`,
+    fix: `use one of ${schemes.map((scheme) => scheme.name).join(", ")}`,
+  });
+}
