@@ -4,7 +4,7 @@ import type { DeviceTensor, LoadedModel, LoadOptions, TensorInput, TensorOutput 
 import type { Plan } from "../../src/runtime/plan.ts";
 import { createLoader } from "../../src/runtime/index.ts";
 import { processGpu } from "../../src/cli/adapter.ts";
-import { makers, plan, shard } from "./integrator.ts";
+import { A, makers, OFFSET, plan, shard } from "./integrator.ts";
 
 interface Inputs {
   readonly u: TensorInput;
@@ -22,6 +22,21 @@ export type TestModel = LoadedModel<Inputs, Outputs, DeviceOutputs>;
 /** Buffers alive, over all devices that `countingGPU` gave. */
 export const count = { created: 0, alive: 0, devices: 0, uncaptured: [] as string[] };
 
+const afterSubmits = { left: 0, act: (): void => undefined };
+
+/** Calls `act` once, right after the `left`-th submit from now, and tells whether it came to that. */
+export function atSubmit(left: number, act: () => void): { readonly done: boolean } {
+  const state = { done: false };
+  Object.assign(afterSubmits, {
+    left,
+    act: () => {
+      state.done = true;
+      act();
+    },
+  });
+  return state;
+}
+
 /** A GPU whose devices count their buffers. */
 export function countingGPU(): GPU {
   const gpu = processGpu();
@@ -38,6 +53,13 @@ export function countingGPU(): GPU {
 export function counting(device: GPUDevice): GPUDevice {
   count.devices++;
   device.addEventListener("uncapturederror", (event) => void count.uncaptured.push(event.error.message));
+  const { queue } = device;
+  const submit = queue.submit.bind(queue);
+  queue.submit = (commands) => {
+    submit(commands);
+    if (afterSubmits.left > 0 && --afterSubmits.left === 0) afterSubmits.act();
+    return undefined;
+  };
   const create = device.createBuffer.bind(device);
   device.createBuffer = (descriptor) => {
     const buffer = create(descriptor);
@@ -63,8 +85,18 @@ export async function loadIntegrator(options: LoadOptions = {}, change: Partial<
   return load({ read, ...(options.device ? {} : { gpu: countingGPU() }), ...options });
 }
 
-/** Equal but for float32 rounding: eps 6e-8 a step, damped by A = 0.9, on values below 10. */
+/** Fails where a buffer is left, or a WebGPU error went unnoticed. */
+export function expectNothingLeft(): void {
+  const { alive, uncaptured } = count;
+  Object.assign(count, { alive: 0, uncaptured: [] });
+  expect(alive).toBe(0);
+  expect(uncaptured).toEqual([]);
+}
+
+/** Equal but for float32: four roundings a step (of A, A x, g u and their sum), each 2^-24 of the largest value, damped by A. */
 export function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>): void {
   expect(actual.length).toBe(expected.length);
-  for (let i = 0; i < expected.length; i++) expect(Math.abs((actual[i] ?? NaN) - (expected[i] ?? NaN)), `element ${i}`).toBeLessThan(1e-5);
+  const scale = Math.max(...Array.from(expected, Math.abs), OFFSET);
+  const error = Math.max(...Array.from(expected, (value, i) => Math.abs((actual[i] ?? NaN) - value)));
+  expect(error / scale).toBeLessThan((4 * 2 ** -24) / (1 - A));
 }
