@@ -1,0 +1,89 @@
+/**
+ * A bundle's plan as the compiler makes it: plain data, in which every function is the source of a JavaScript expression
+ * of its one parameter (`c` in `KernelSpec.shared`, `d` in all else). Text for bundles and functions for this process
+ * both come from here. No kernels are known here.
+ */
+import type { BufferSpec, Dispatch, KernelSpec, Plan, Program } from "../runtime/plan.ts";
+
+/** `T` with every function in it replaced by `F`. */
+type WithFunctions<T, F> = T extends (...args: never[]) => unknown
+  ? F
+  : T extends readonly (infer E)[]
+    ? readonly WithFunctions<E, F>[]
+    : T extends object
+      ? { readonly [K in keyof T]: WithFunctions<T[K], F> }
+      : T;
+
+/** A plan whose functions are expressions: `4 * d.B`, `[d.B, 1, 1]`, `{ points: d.M }`, `d.M > d.F`. */
+export type PlanSource = WithFunctions<Plan, string>;
+export type BufferSource = WithFunctions<BufferSpec, string>;
+export type DispatchSource = WithFunctions<Dispatch, string>;
+export type KernelSource = WithFunctions<KernelSpec, string>;
+export type ProgramSource = WithFunctions<Program, string>;
+
+/** What a bundle is made of. */
+export interface BundleParts {
+  readonly plan: PlanSource;
+  /** The contents of `plan.shards`, in their order. */
+  readonly shards: readonly Uint8Array[];
+  readonly manifest: Manifest;
+}
+
+/** `manifest.json`: the fields that mark a folder as a bundle of ours, and all that the compiler reports. */
+export interface Manifest {
+  readonly format: 1;
+  readonly compiler: `recurve ${string}`;
+  readonly name: string;
+  readonly [more: string]: unknown;
+}
+
+/** The plan with its functions made by `wrap` from parameter and expression. */
+export function mapFunctions<F>(plan: PlanSource, wrap: (parameter: "c" | "d", expression: string) => F): WithFunctions<Plan, F> {
+  const fields = <T extends object, K extends keyof T>(object: T, ...names: K[]): T => {
+    const wrapped = names.flatMap((name) => (object[name] === undefined ? [] : [[name, wrap(name === "shared" ? "c" : "d", String(object[name]))]]));
+    return { ...object, ...Object.fromEntries(wrapped) };
+  };
+  const dispatches = (list: readonly DispatchSource[]): unknown => list.map((dispatch) => fields(dispatch, "grid", "constants", "when"));
+  const program = ({ prepare, body }: ProgramSource): unknown => ({ prepare: dispatches(prepare), body: dispatches(body) });
+  const programs = (modes: PlanSource["whole"]): unknown => Object.fromEntries(Object.entries(modes).map(([mode, one]) => [mode, program(one)]));
+  return {
+    ...fields(plan, "choose", "chooseResume"),
+    kernels: plan.kernels.map((kernel) => fields(kernel, "shared")),
+    buffers: plan.buffers.map((buffer) => ("size" in buffer ? fields(buffer, "size") : buffer)),
+    whole: programs(plan.whole),
+    resume: programs(plan.resume),
+    step: program(plan.step),
+  } as unknown as WithFunctions<Plan, F>;
+}
+
+/** The plan as the runtime takes it, to execute in this process. */
+export function evaluatePlan(plan: PlanSource): Plan {
+  return mapFunctions(plan, (parameter, expression) => new Function(parameter, `return (${expression})`) as () => unknown) as Plan;
+}
+
+/** The plan as a JavaScript object literal. Comments and indentation of shaders are dropped. */
+export function printPlan(plan: PlanSource): string {
+  const slim = { ...plan, kernels: plan.kernels.map((kernel) => ({ ...kernel, wgsl: slimShader(kernel.wgsl) })) };
+  return literal(mapFunctions(slim, (parameter, expression) => new Code(`(${parameter}) => (${expression})`)));
+}
+
+/** JavaScript text among data. */
+class Code {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+function literal(value: unknown): string {
+  if (value instanceof Code) return value.text;
+  if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const fields = Object.entries(value).filter(([, field]) => field !== undefined);
+  return `{ ${fields.map(([name, field]) => `${JSON.stringify(name)}: ${literal(field)}`).join(", ")} }`;
+}
+
+function slimShader(wgsl: string): string {
+  const lines = wgsl.split("\n").map((line) => line.replace(/\/\/.*$/, "").trim());
+  return lines.filter((line) => line !== "").join("\n");
+}

@@ -1,0 +1,195 @@
+/** The WGSL backend: prints a kernel as one shader module. A table for expressions, a table for statements, no decisions. */
+import { bug } from "../ir/error.ts";
+import type { Kernel, KExpr, KFn, KStmt, KType } from "../ir/kernel.ts";
+
+type Precedence = "atom" | "infix";
+interface Text {
+  readonly text: string;
+  readonly kind: Precedence;
+}
+
+const infix: Partial<Record<KFn, string>> = {
+  add: "+",
+  sub: "-",
+  mul: "*",
+  div: "/",
+  mod: "%",
+  shl: "<<",
+  shr: ">>",
+  bitand: "&",
+  bitor: "|",
+  lt: "<",
+  le: "<=",
+  gt: ">",
+  ge: ">=",
+  eq: "==",
+  ne: "!=",
+  and: "&&",
+  or: "||",
+};
+
+/** Functions WGSL lacks, or gives too few promises for; emitted before the entry point of kernels that use them. */
+const helpers: Partial<Record<KFn, string>> = {
+  sigmoid: "fn r_sigmoid(x: f32) -> f32 { return 1.0 / (1.0 + exp(-clamp(x, -80.0, 80.0))); }",
+  softplus: "fn r_softplus(x: f32) -> f32 { return max(x, 0.0) + log(1.0 + exp(-abs(x))); }",
+  tanh: "fn r_tanh(x: f32) -> f32 { let e = exp(-2.0 * min(abs(x), 20.0)); return sign(x) * (1.0 - e) / (1.0 + e); }",
+};
+
+/** Coefficients of `series`, highest first, in Horner form of s. */
+const horner = (series: readonly number[]): string => series.slice(1).reduce((text, c) => `(${text} * s + ${f32Literal(c)})`, f32Literal(series[0] ?? 0));
+
+/**
+ * The error function to 1.6e-7, relative below 1: x P(2x^2-1) below 1, 1 - exp(-R((x-2.5)/1.5)) above.
+ * Source: least-squares fits of erf(x)/x and -log(erfc(x)) on Chebyshev nodes, made for this table.
+ */
+const erfHelper = [
+  "fn r_erf(x: f32) -> f32 {",
+  "  let a = min(abs(x), 4.0);",
+  `  if (a < 1.0) { let s = 2.0 * x * x - 1.0; return x * ${horner([1.2316399988776539e-6, -1.7669080989435315e-5, 2.1751198801212013e-4, -2.285419497638941e-3, 0.019852498546242714, -0.1405360996723175, 0.9654687643051147])}; }`,
+  "  let s = (a - 2.5) / 1.5;",
+  `  return sign(x) * (1.0 - exp(-${horner([2.2740343410987407e-4, -9.643041412346065e-4, 3.190472722053528e-3, -0.010909415781497955, 0.0366474948823452, 2.1237504482269287, 8.029021263122559, 7.8068156242370605])}));`,
+  "}",
+];
+
+const named: Partial<Record<KFn, string>> = { rsqrt: "inverseSqrt" };
+
+const wgslType: Record<KType, string> = { f32: "f32", u32: "u32", i32: "i32", bool: "bool" };
+
+/** The shortest f32 literal that reads back as the f32 nearest to `value`. */
+export function f32Literal(value: number): string {
+  if (Number.isNaN(value)) return "bitcast<f32>(0x7fc00000u)";
+  if (Math.abs(value) > 3.4028234663852886e38) return value > 0 ? "3.4028234663852886e+38f" : "-3.4028234663852886e+38f";
+  const rounded = Math.fround(value);
+  for (let digits = 6; digits <= 9; digits++) {
+    const text = rounded.toPrecision(digits);
+    if (Math.fround(Number(text)) === rounded) return `${Number(text)}f`;
+  }
+  return `${rounded}f`;
+}
+
+const wrap = (t: Text): string => (t.kind === "atom" ? t.text : `(${t.text})`);
+
+function literal(type: KType, value: number): string {
+  switch (type) {
+    case "f32":
+      return f32Literal(value);
+    case "u32":
+      return `${value}u`;
+    case "i32":
+      return `${value}i`;
+    case "bool":
+      return value === 0 ? "false" : "true";
+  }
+}
+
+function printCall(fn: KFn, args: readonly KExpr[]): Text {
+  const parts = args.map(print);
+  const symbol = infix[fn];
+  if (symbol !== undefined) return { text: parts.map(wrap).join(` ${symbol} `), kind: "infix" };
+  const list = parts.map((p) => p.text);
+  const atom = (text: string): Text => ({ text, kind: "atom" });
+  switch (fn) {
+    case "neg":
+      return atom(`(-${wrap(parts[0] ?? bug("neg"))})`);
+    case "not":
+      return atom(`(!${wrap(parts[0] ?? bug("not"))})`);
+    case "select":
+      return atom(`select(${list[2]}, ${list[1]}, ${list[0]})`);
+    case "float":
+      return atom(`f32(${list[0]})`);
+    case "uint":
+      return atom(`u32(${list[0]})`);
+    default:
+      return atom(`${helpers[fn] === undefined && fn !== "erf" ? (named[fn] ?? fn) : `r_${fn}`}(${list.join(", ")})`);
+  }
+}
+
+function print(e: KExpr): Text {
+  const atom = (text: string): Text => ({ text, kind: "atom" });
+  switch (e.op) {
+    case "lit": {
+      const text = literal(e.type, e.value);
+      return atom(text.startsWith("-") ? `(${text})` : text);
+    }
+    case "var":
+    case "override":
+      return atom(e.name);
+    case "dim":
+      return atom(`d.${e.name}`);
+    case "lane":
+      return atom("lane");
+    case "group":
+      return atom(`grp.${"xyz"[e.axis]}`);
+    case "load":
+      return atom(`${e.buffer}[${print(e.index).text}]`);
+    case "shared":
+      return atom(`${e.array}[${print(e.index).text}]`);
+    case "call":
+      return printCall(e.fn, e.args);
+  }
+}
+
+function statement(s: KStmt, pad: string): string {
+  const block = (body: readonly KStmt[]): string => body.map((inner) => statement(inner, `${pad}  `)).join("");
+  const text = (e: KExpr): string => print(e).text;
+  switch (s.op) {
+    case "let":
+      return `${pad}let ${s.name} = ${text(s.value)};\n`;
+    case "var":
+      return `${pad}var ${s.name} = ${text(s.value)};\n`;
+    case "assign":
+      return `${pad}${s.name} = ${text(s.value)};\n`;
+    case "store":
+      return `${pad}${s.buffer}[${text(s.index)}] = ${text(s.value)};\n`;
+    case "storeShared":
+      return `${pad}${s.array}[${text(s.index)}] = ${text(s.value)};\n`;
+    case "for":
+      return `${pad}for (var ${s.name} = ${text(s.from)}; ${s.name} < ${text(s.to)}; ${s.name} += ${text(s.step)}) {\n${block(s.body)}${pad}}\n`;
+    case "if":
+      return `${pad}if (${text(s.cond)}) {\n${block(s.then)}${pad}}${s.otherwise.length > 0 ? ` else {\n${block(s.otherwise)}${pad}}` : ""}\n`;
+    case "barrier":
+      return `${pad}workgroupBarrier();\n`;
+    case "comment":
+      return `${pad}// ${s.text}\n`;
+  }
+}
+
+function usedFns(body: readonly KStmt[], into: Set<KFn>): Set<KFn> {
+  const expr = (e: KExpr): void => {
+    if (e.op === "call") {
+      into.add(e.fn);
+      e.args.forEach(expr);
+    } else if (e.op === "load" || e.op === "shared") expr(e.index);
+  };
+  for (const s of body) {
+    if ("value" in s) expr(s.value);
+    if ("index" in s) expr(s.index);
+    if (s.op === "for") {
+      expr(s.from);
+      expr(s.to);
+      usedFns(s.body, into);
+    }
+    if (s.op === "if") {
+      expr(s.cond);
+      usedFns(s.then, into);
+      usedFns(s.otherwise, into);
+    }
+  }
+  return into;
+}
+
+/** One WGSL module with the entry point `main`; binding 0 is the uniform of run-time sizes, the buffers follow. */
+export function emitWgsl(kernel: Kernel): string {
+  const used = usedFns(kernel.body, new Set());
+  const lines = [
+    "struct Dims { B: u32, L: u32, t: u32, pos: u32, M: u32 }",
+    "@group(0) @binding(0) var<uniform> d: Dims;",
+    ...kernel.buffers.map((b, i) => `@group(0) @binding(${i + 1}) var<storage, ${b.access}> ${b.name}: array<${b.type}>;`),
+    ...kernel.overrides.map((o) => `override ${o.name}: u32 = ${o.value}u;`),
+    ...kernel.shared.map((s) => `var<workgroup> ${s.name}: array<${wgslType[s.type]}, ${print(s.size).text}>;`),
+    ...[...used].flatMap((fn) => (fn === "erf" ? erfHelper : (helpers[fn] ?? []))),
+    `@compute @workgroup_size(${print(kernel.lanes).text})`,
+    "fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: vec3u) {",
+  ];
+  return `${lines.join("\n")}\n${kernel.body.map((s) => statement(s, "  ")).join("")}}\n`;
+}

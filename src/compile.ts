@@ -1,0 +1,135 @@
+/** The pipeline: a model's graph and weights in, a plan, its weight shards and its manifest out. One readable list. */
+import { emitWgsl } from "./codegen/wgsl.ts";
+import { printGraph } from "./ir/print.ts";
+import type { Constants, Graph } from "./ir/graph.ts";
+import { discretize } from "./passes/discretize.ts";
+import { fold } from "./passes/fold.ts";
+import { fuse } from "./passes/fuse.ts";
+import { init } from "./passes/init.ts";
+import { lower } from "./passes/lower.ts";
+import type { Lowered, PlanSource, ProgramCosts } from "./passes/lowered.ts";
+import { chooseModes, dimsFor, estimate, type ModeChoice } from "./passes/mode.ts";
+import type { Module, Pass } from "./passes/pass.ts";
+import { runPasses } from "./passes/pipeline.ts";
+import { structure } from "./passes/structure.ts";
+import type { Mode } from "./runtime/plan.ts";
+import { type Shard, writeShards } from "./weights/write.ts";
+
+/** The graph passes in their order; `mode`, `lower` and `memory` follow on what they leave. */
+export const passes: readonly Pass[] = [init, structure, discretize, fold, fuse];
+
+export interface CompileOptions {
+  /** The longest sequence one execution takes; 65,536 where absent. */
+  readonly maxLength?: number | undefined;
+  /** Runs every length in this mode, where the model allows it. */
+  readonly mode?: Mode | undefined;
+  /** Seed of the initializers of parameters without weights. */
+  readonly seed?: number | undefined;
+  /** Sees the module after every pass. */
+  readonly onPass?: ((pass: Pass, module: Module) => void) | undefined;
+}
+
+export interface Compiled {
+  /** Discretized and fused; what the kernels compute, and what `interpret` gives the meaning of. */
+  readonly module: Module;
+  readonly lowered: Lowered;
+  readonly choice: { readonly whole: ModeChoice; readonly resume: ModeChoice };
+  /** Everything the glue needs. */
+  readonly plan: PlanSource;
+  readonly shards: readonly Shard[];
+  readonly manifest: Manifest;
+  /** Facts the passes state, such as residuals. */
+  readonly notes: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** Costs of one kernel at the reference sizes. */
+export interface KernelReport {
+  readonly name: string;
+  readonly schedule: string;
+  readonly flops: number;
+  readonly bytes: number;
+  readonly minimum: number;
+}
+
+/** `manifest.json` of a bundle. */
+export interface Manifest {
+  readonly format: 1;
+  readonly compiler: string;
+  readonly name: string;
+  readonly inputs: PlanSource["inputs"];
+  readonly outputs: PlanSource["outputs"];
+  readonly maxLength: number;
+  readonly modes: readonly Mode[];
+  /** Why which mode runs which length. */
+  readonly reasons: { readonly whole: readonly string[]; readonly resume: readonly string[] };
+  /** Kernels of each entry point with their costs for one sequence of `length` steps. */
+  readonly costs: { readonly length: number; readonly programs: Readonly<Record<string, readonly KernelReport[]>> };
+  readonly shards: readonly { readonly file: string; readonly bytes: number; readonly sha256: string; readonly tensors: readonly string[] }[];
+  /** The compiled graph as text; its parameters are the shards' tensors, some `.transposed`, discrete systems `.f64`. */
+  readonly graph: string;
+  readonly notes: readonly string[];
+  /** What `recurve verify` measured; absent until it ran. */
+  readonly verification?: unknown;
+}
+
+export const compilerVersion = "0.1.0";
+const defaultMaxLength = 65536;
+
+/** The sequence length costs are stated at: the longest, or 4,096. */
+export const referenceLength = (maxLength: number): number => Math.min(maxLength, 4096);
+
+function reportCosts(lowered: Lowered): Manifest["costs"] {
+  const length = referenceLength(lowered.plan.maxLength);
+  const rows = (costs: ProgramCosts, L: number): readonly KernelReport[] => {
+    const d = dimsFor(1, L);
+    return costs.body.flatMap((cost) => {
+      const total = estimate([cost], d);
+      return total.dispatches === 0 ? [] : [{ name: cost.kernel, schedule: cost.schedule, flops: total.flops, bytes: total.bytes, minimum: total.minimum }];
+    });
+  };
+  const programs = [
+    ...Object.entries(lowered.costs.whole).map(([mode, costs]) => [`whole.${mode}`, rows(costs, length)] as const),
+    ...Object.entries(lowered.costs.resume).map(([mode, costs]) => [`resume.${mode}`, rows(costs, length)] as const),
+    ["step", rows(lowered.costs.step, 1)] as const,
+  ];
+  return { length, programs: Object.fromEntries(programs) };
+}
+
+
+
+/**
+ * Compiles a graph with its weights; parameters without one are initialized.
+ * Throws: CompileError where the model or an option is at fault.
+ */
+export async function compileGraph(graph: Graph, constants: Constants, options: CompileOptions = {}): Promise<Compiled> {
+  const notes: string[] = [];
+  const warnings: string[] = [];
+  const context = { seed: options.seed ?? 0, note: (m: string): void => void notes.push(m), warn: (m: string): void => void warnings.push(m) };
+  const module = runPasses(passes, { graph, constants }, context, { onPass: options.onPass });
+  const lowered = lower(module, { maxLength: options.maxLength ?? defaultMaxLength });
+  const choice = chooseModes(lowered, options.mode);
+  const tensors = [...lowered.tensors].map(([name, t]) => ({ name, dtype: t.dtype, shape: t.shape, data: t.dtype === "F64" ? t.data : new Float32Array(t.data) }));
+  const shards = await writeShards(tensors, { format: "recurve" });
+  const files = shards.map(({ file, bytes, sha256 }) => ({ file, bytes: bytes.length, sha256 }));
+  const plan: PlanSource = { ...lowered.plan, choose: choice.whole.source, chooseResume: choice.resume.source, shards: files };
+  const manifest: Manifest = {
+    format: 1,
+    compiler: compilerVersion,
+    name: plan.name,
+    inputs: plan.inputs,
+    outputs: plan.outputs,
+    maxLength: plan.maxLength,
+    modes: [...(Object.keys(plan.whole) as Mode[]), "recurrence"],
+    reasons: { whole: choice.whole.reasons, resume: choice.resume.reasons },
+    costs: reportCosts(lowered),
+    shards: shards.map(({ file, bytes, sha256, tensors: names }) => ({ file, bytes: bytes.length, sha256, tensors: names })),
+    graph: printGraph(module.graph),
+    notes,
+  };
+  return { module, lowered, choice, plan, shards, manifest, notes, warnings };
+}
+
+/** The shader of every kernel, by name; for `recurve inspect --kernels` and golden tests. */
+export const shaders = (compiled: Compiled): readonly { readonly name: string; readonly wgsl: string }[] =>
+  compiled.lowered.kernels.map((kernel) => ({ name: kernel.name, wgsl: emitWgsl(kernel) }));

@@ -1,0 +1,66 @@
+/** What lowering yields: a plan whose functions are still JavaScript source, the weights it ships, and the cost of every dispatch. */
+import type { Mode, Plan } from "../runtime/plan.ts";
+import type { Kernel } from "../ir/kernel.ts";
+
+/** A plan as text: every function of it is the source of its result, over `d` (a kernel's `shared` over `c`). */
+export type Sourced<T> = T extends (...args: never[]) => unknown
+  ? string
+  : T extends readonly (infer U)[]
+    ? readonly Sourced<U>[]
+    : T extends object
+      ? { readonly [K in keyof T]: Sourced<T[K]> }
+      : T;
+
+export type PlanSource = Sourced<Plan>;
+export type BufferSource = Sourced<Plan["buffers"][number]>;
+export type ProgramSource = Sourced<Plan["step"]>;
+export type DispatchSource = ProgramSource["body"][number];
+
+/** One tensor of the weight shards. */
+export interface ShippedTensor {
+  readonly dtype: "F32" | "F64";
+  readonly shape: readonly number[];
+  readonly data: Float64Array;
+}
+
+/** The cost of one dispatch; sizes are source over `d`. */
+export interface DispatchCost {
+  readonly kernel: string;
+  readonly schedule: string;
+  /** The node's line of IR is printed from this. */
+  readonly value: number;
+  readonly flops: string;
+  readonly bytes: string;
+  readonly minimum: string;
+  readonly serial: string;
+  readonly when: string | undefined;
+}
+
+/** Costs in the order of a program's dispatches. */
+export interface ProgramCosts {
+  readonly prepare: readonly DispatchCost[];
+  readonly body: readonly DispatchCost[];
+}
+
+/** Which of a program's temporary values share a buffer. */
+export interface MemorySlot {
+  readonly program: string;
+  readonly slot: number;
+  readonly value: number;
+  readonly size: string;
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface Lowered {
+  /** Without shards, and without the choice of mode. */
+  readonly plan: Omit<PlanSource, "shards" | "choose" | "chooseResume">;
+  readonly kernels: readonly Kernel[];
+  readonly tensors: ReadonlyMap<string, ShippedTensor>;
+  readonly costs: {
+    readonly whole: Readonly<Partial<Record<Mode, ProgramCosts>>>;
+    readonly resume: Readonly<Partial<Record<Mode, ProgramCosts>>>;
+    readonly step: ProgramCosts;
+  };
+  readonly memory: readonly MemorySlot[];
+}

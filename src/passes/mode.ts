@@ -1,0 +1,110 @@
+/**
+ * Which mode runs a sequence of which length: a cost model in flops, bytes, dispatches and dependent steps over the costs
+ * the schedules state, and the lengths where the cheapest mode changes.
+ */
+import { bug } from "../ir/error.ts";
+import { fftPoints, type Dims, type Mode } from "../runtime/plan.ts";
+import type { DispatchCost, Lowered } from "./lowered.ts";
+
+/** What the cost model takes a device to do; rates a mid-range GPU reaches on kernels of this kind. */
+export const referenceDevice = {
+  flopsPerSecond: 5e11,
+  bytesPerSecond: 1e11,
+  /** Starting one dispatch after another. */
+  secondsPerDispatch: 4e-6,
+  /** One dependent step of one lane. */
+  secondsPerSerialStep: 2e-8,
+} as const;
+
+/** Sums of a program's dispatches that run at these sizes. */
+export interface ProgramEstimate {
+  readonly dispatches: number;
+  readonly flops: number;
+  readonly bytes: number;
+  /** Every operand of every dispatch read once, every result written once. */
+  readonly minimum: number;
+  readonly seconds: number;
+}
+
+/** The sizes of one execution from zero; workgroup memory of 16 KB where `points` is not given. */
+export const dimsFor = (B: number, L: number, points = 2048): Dims => ({ B, L, t: 0, pos: 0, M: fftPoints(L), F: points });
+
+/** Evaluates source over `d`. */
+export function evaluateSize(source: string, d: Dims): number {
+  return Number(new Function("d", `return ${source}`)(d));
+}
+
+export function estimateDispatch(cost: DispatchCost, d: Dims): Omit<ProgramEstimate, "dispatches"> {
+  const [flops, bytes, minimum, serial] = [cost.flops, cost.bytes, cost.minimum, cost.serial].map((source) => evaluateSize(source, d));
+  if (flops === undefined || bytes === undefined || minimum === undefined || serial === undefined) bug("a cost has no value");
+  const work = Math.max(flops / referenceDevice.flopsPerSecond, bytes / referenceDevice.bytesPerSecond, serial * referenceDevice.secondsPerSerialStep);
+  return { flops, bytes, minimum, seconds: referenceDevice.secondsPerDispatch + work };
+}
+
+/** Sums the dispatches that run at `d`. */
+export function estimate(costs: readonly DispatchCost[], d: Dims): ProgramEstimate {
+  const total = { dispatches: 0, flops: 0, bytes: 0, minimum: 0, seconds: 0 };
+  for (const cost of costs) {
+    if (cost.when !== undefined && evaluateSize(cost.when, d) === 0) continue;
+    const one = estimateDispatch(cost, d);
+    total.dispatches += 1;
+    total.flops += one.flops;
+    total.bytes += one.bytes;
+    total.minimum += one.minimum;
+    total.seconds += one.seconds;
+  }
+  return total;
+}
+
+/** One row of the table that explains a choice. */
+export interface ModeCost {
+  readonly length: number;
+  readonly mode: Mode;
+  readonly estimate: ProgramEstimate;
+}
+
+export interface ModeChoice {
+  /** JavaScript source over `d`. */
+  readonly source: string;
+  /** One sentence a threshold. */
+  readonly reasons: readonly string[];
+  readonly table: readonly ModeCost[];
+}
+
+const microseconds = (seconds: number): string => `${(seconds * 1e6).toPrecision(3)} us`;
+
+function chooseAmong(candidates: (length: number) => readonly ModeCost[], maxLength: number): ModeChoice {
+  const lengths: number[] = [];
+  for (let l = 1; l < maxLength; l *= 2) lengths.push(l);
+  lengths.push(maxLength);
+  const table = lengths.flatMap(candidates);
+  const best = lengths.map((length) => {
+    const rows = table.filter((row) => row.length === length).toSorted((a, b) => a.estimate.seconds - b.estimate.seconds);
+    const [first = bug("no mode"), second] = rows;
+    return { length, mode: first.mode, reason: second === undefined ? "the only mode" : `${microseconds(first.estimate.seconds)} against ${microseconds(second.estimate.seconds)} (${second.mode})` };
+  });
+  const changes = best.filter((b, i) => i === 0 || best[i - 1]?.mode !== b.mode);
+  return { source: thresholds(changes), reasons: changes.map((c) => `from L = ${c.length}: ${c.mode}, ${c.reason}`), table };
+}
+
+/** `d.L<64?"scan":"convolution"` */
+function thresholds(changes: readonly { readonly length: number; readonly mode: Mode }[]): string {
+  return changes.reduceRight((rest, change, i) => {
+    const next = changes[i + 1];
+    return next === undefined ? JSON.stringify(change.mode) : `d.L<${next.length}?${JSON.stringify(change.mode)}:${rest}`;
+  }, "");
+}
+
+/** The choice of mode for whole sequences and for resumed streams, of one sequence each. */
+export function chooseModes(lowered: Lowered, forced: Mode | undefined): { readonly whole: ModeChoice; readonly resume: ModeChoice } {
+  const { maxLength } = lowered.plan;
+  const candidates = (kind: "whole" | "resume") => (length: number): readonly ModeCost[] => {
+    const d = dimsFor(1, length);
+    const parallel = Object.entries(lowered.costs[kind]).map(([mode, costs]): ModeCost => ({ length, mode: mode as Mode, estimate: estimate(costs.body, d) }));
+    const step = estimate(lowered.costs.step.body, dimsFor(1, 1));
+    const stepped = { dispatches: step.dispatches * length, flops: step.flops * length, bytes: step.bytes * length, minimum: step.minimum * length, seconds: step.seconds * length };
+    const rows = [...parallel, { length, mode: "recurrence" as const, estimate: stepped }];
+    return forced === undefined ? rows : rows.filter((r) => r.mode === forced);
+  };
+  return { whole: chooseAmong(candidates("whole"), maxLength), resume: chooseAmong(candidates("resume"), maxLength) };
+}

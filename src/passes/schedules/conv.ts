@@ -1,0 +1,92 @@
+/**
+ * Depthwise causal convolution with a few taps: one lane an element. A stream keeps the last K-1 inputs, `[B][K-1][H]`,
+ * oldest first; a second dispatch moves them on, because all lanes read them.
+ */
+import { bug } from "../../ir/error.ts";
+import type { ConvNode } from "../../ir/graph.ts";
+import { add, dim, div, f32, fma, ge, type KernelBuilder, kernelBuilder, type KExpr, lt, mod, mul, select, sub, u32 } from "./kit.ts";
+import { applyPost, channelsOf, type Coords, elements, flatGrid, flatLane, groupsOf, type LowerContext, postBytes, read, schedule, type Schedule, type ValueRef, write } from "./schedule.ts";
+
+interface Tail {
+  readonly buffer: number;
+  readonly index: (b: KExpr, position: KExpr, c: KExpr) => KExpr;
+}
+
+function tailOf(id: number, taps: number, channels: number, context: LowerContext): Tail {
+  return {
+    buffer: context.state(id, `d.B*${(taps - 1) * channels}`),
+    index: (b, position, c) => add(mul(add(mul(b, taps - 1), position), channels), c),
+  };
+}
+
+/** Input at `l - back`, from the tail where that lies before the buffer, zero where there is none. */
+function inputAt(k: KernelBuilder, x: ValueRef, at: Coords, back: number, taps: number, tail: Tail | undefined): KExpr {
+  const inside = ge(at.l, back);
+  const current = read(k, x, { ...at, l: select(inside, sub(at.l, back), u32(0)) });
+  if (tail === undefined) return select(inside, current, f32(0));
+  const kept = k.load(k.bind(tail.buffer, "read"), tail.index(at.b, select(inside, u32(0), sub(add(at.l, taps - 1), back)), at.c));
+  return select(inside, current, kept);
+}
+
+function lower(node: ConvNode, id: number, context: LowerContext): void {
+  const [x = bug("conv"), w = bug("conv")] = node.args;
+  const weight = context.graph.nodes[w];
+  if (weight?.op !== "param") bug("a convolution's taps are no parameter");
+  const taps = Number(weight.type.dims[1]?.size);
+  const channels = channelsOf(node.type);
+  const tail = context.entry === "whole" || taps === 1 ? undefined : tailOf(id, taps, channels, context);
+  const source = context.value(x);
+  const step = context.entry === "step";
+  const k = kernelBuilder("conv_taps", 64);
+  const wBuffer = k.bind(context.weight(weight.name));
+  const i = k.let("i", flatLane(64));
+  k.if(lt(i, step ? mul(dim("B"), channels) : mul(mul(dim("B"), channels), dim("L"))), () => {
+    const l = step ? u32(0) : k.let("l", mod(i, dim("L")));
+    const rest = step ? i : k.let("rest", div(i, dim("L")));
+    const at: Coords = { b: k.let("b", div(rest, channels)), c: k.let("c", mod(rest, channels)), l };
+    const sum = k.var("sum", f32(0));
+    for (let tap = 0; tap < taps; tap++) {
+      const back = taps - 1 - tap;
+      const value = step ? stepInput(k, source, at, back, taps, tail) : inputAt(k, source, at, back, taps, tail);
+      k.assign(sum, fma(k.load(wBuffer, add(mul(at.c, taps), tap)), value, sum));
+    }
+    const place = step ? { ...at, l: dim("t") } : at;
+    write(k, context.result(id), place, applyPost(k, node, [sum], place, context));
+  });
+  const size = elements(node.type, context.entry);
+  const kept = tail === undefined ? "0" : `4*d.B*${(taps - 1) * channels}`;
+  const bytes = `8*${size}+${4 * taps * channels}+${kept}+${postBytes(node, context.entry, context)}`;
+  context.emit({ built: k.finish(), grid: flatGrid(groupsOf(size, 64)), cost: { flops: `${2 * taps}*${size}`, bytes, minimum: bytes } });
+  if (tail !== undefined) moveTail(source, tail, taps, channels, context);
+}
+
+/** In a step every earlier input comes from the tail. */
+function stepInput(k: KernelBuilder, x: ValueRef, at: Coords, back: number, taps: number, tail: Tail | undefined): KExpr {
+  if (back === 0 || tail === undefined) return read(k, x, { ...at, l: dim("t") });
+  return k.load(k.bind(tail.buffer, "read"), tail.index(at.b, u32(taps - 1 - back), at.c));
+}
+
+/** tail <- the last K-1 of (tail, x); ascending, so that nothing is overwritten before it is read. */
+function moveTail(x: ValueRef, tail: Tail, taps: number, channels: number, context: LowerContext): void {
+  const step = context.entry === "step";
+  const k = kernelBuilder("conv_tail", 64);
+  const buffer = k.bind(tail.buffer, "read_write");
+  const i = k.let("i", flatLane(64));
+  k.if(lt(i, mul(dim("B"), channels)), () => {
+    const b = k.let("b", div(i, channels));
+    const c = k.let("c", mod(i, channels));
+    const length = step ? u32(1) : dim("L");
+    k.for("j", 0, taps - 1, (j) => {
+      const from = k.let("from", add(j, length));
+      k.if(
+        lt(from, taps - 1),
+        () => k.store(buffer, tail.index(b, j, c), k.load(buffer, tail.index(b, from, c))),
+        () => k.store(buffer, tail.index(b, j, c), read(k, x, { b, c, l: step ? dim("t") : sub(from, taps - 1) })),
+      );
+    });
+  });
+  const bytes = `${8 * (taps - 1) * channels}*d.B`;
+  context.emit({ built: k.finish(), grid: flatGrid(groupsOf(`d.B*${channels}`, 64)), cost: { flops: 0, bytes, minimum: bytes, serial: taps - 1 } });
+}
+
+export const convSchedule: Schedule = schedule<ConvNode>({ name: "conv-taps", doc: "one lane an element, taps unrolled", op: "conv", applies: () => true, lower });

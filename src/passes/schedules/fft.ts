@@ -1,0 +1,222 @@
+/**
+ * Complex FFTs of 2^m points inside one workgroup, for convolution: forward by decimation in frequency, inverse by
+ * decimation in time, so that the spectrum stays in the order the forward leaves it in and nothing is reordered.
+ * Radix 8 in registers, one barrier a pass; each lane owns the eight points it reads until it has written them.
+ * Source: Cooley and Tukey 1965; the half-shift that packs a causal convolution of M reals into M complex points is
+ * Nussbaumer's convolution modulo z^M - i.
+ */
+import { bug } from "../../ir/error.ts";
+import { add, cadd, cmul, type Complex, conj, csub, div, eq, f32, type KernelBuilder, type KExpr, mul, neg, type Operand, shl, shr, sub } from "./kit.ts";
+
+/** Where an FFT finds and leaves its points. */
+export interface Points {
+  readonly load: (index: KExpr) => Complex;
+  readonly store: (index: KExpr, value: Complex) => void;
+}
+
+/** The shape of one FFT: sizes are overrides of the kernel, so that one shader serves every length. */
+export interface FftShape {
+  /** Number of points. */
+  readonly points: KExpr;
+  /** Lanes that share this FFT, and this lane's index among them. */
+  readonly lanes: KExpr;
+  readonly lane: KExpr;
+  /** Radix-8 passes before the middle one: ceil(m/3) - 1. */
+  readonly passes: KExpr;
+  /** Radix of the middle pass: 2, 4 or 8. */
+  readonly radix: KExpr;
+  /** `e^{-2 pi i k / points}`. */
+  readonly root: (k: KExpr) => Complex;
+}
+
+/** JavaScript source of the overrides for `points` (itself source). */
+export const fftConstants = (points: string): { readonly passes: string; readonly radix: string } => ({
+  passes: `Math.ceil(Math.log2(${points})/3)-1`,
+  radix: `2**(Math.log2(${points})-3*(Math.ceil(Math.log2(${points})/3)-1))`,
+});
+
+const half = Math.SQRT1_2;
+const timesI = (a: Complex, sign: 1 | -1): Complex => (sign === 1 ? { re: neg(a.im), im: a.re } : { re: a.im, im: neg(a.re) });
+const at = (list: readonly Complex[], i: number): Complex => list[i] ?? bug("fft point");
+
+function dft2(k: KernelBuilder, x: readonly Complex[]): Complex[] {
+  return [k.letComplex("f", cadd(at(x, 0), at(x, 1))), k.letComplex("f", csub(at(x, 0), at(x, 1)))];
+}
+
+/** `sign` -1 forward, 1 inverse (unscaled). */
+function dft4(k: KernelBuilder, x: readonly Complex[], sign: 1 | -1): Complex[] {
+  const [a, b] = dft2(k, [at(x, 0), at(x, 2)]);
+  const [c, d] = dft2(k, [at(x, 1), at(x, 3)]);
+  if (a === undefined || b === undefined || c === undefined || d === undefined) return bug("dft4");
+  const turned = timesI(d, sign);
+  return [cadd(a, c), cadd(b, turned), csub(a, c), csub(b, turned)].map((v) => k.letComplex("f", v));
+}
+
+function dft8(k: KernelBuilder, x: readonly Complex[], sign: 1 | -1): Complex[] {
+  const sums = [0, 1, 2, 3].map((q) => k.letComplex("f", cadd(at(x, q), at(x, q + 4))));
+  const turns: Complex[] = [
+    { re: f32(1), im: f32(0) },
+    { re: f32(half), im: f32(sign * half) },
+    { re: f32(0), im: f32(sign) },
+    { re: f32(-half), im: f32(sign * half) },
+  ];
+  const differences = [0, 1, 2, 3].map((q) => {
+    const d = k.letComplex("f", csub(at(x, q), at(x, q + 4)));
+    if (q === 0) return d;
+    return q === 2 ? timesI(d, sign) : k.letComplex("f", cmul(d, at(turns, q)));
+  });
+  const even = dft4(k, sums, sign);
+  const odd = dft4(k, differences, sign);
+  return [0, 1, 2, 3].flatMap((q) => [at(even, q), at(odd, q)]);
+}
+
+/** Roots `w^0 .. w^7` of an octet: three from the table, the others as their products. */
+function octetRoots(k: KernelBuilder, shape: FftShape, exponent: KExpr): Complex[] {
+  const w1 = k.letComplex("w", shape.root(exponent));
+  const w2 = k.letComplex("w", shape.root(mul(exponent, 2)));
+  const w4 = k.letComplex("w", shape.root(mul(exponent, 4)));
+  const w3 = k.letComplex("w", cmul(w1, w2));
+  const product = (a: Complex, b: Complex): Complex => k.letComplex("w", cmul(a, b));
+  return [{ re: f32(1), im: f32(0) }, w1, w2, w3, w4, product(w1, w4), product(w2, w4), product(w3, w4)];
+}
+
+/** Runs `body` on every octet of this lane: its points at `base + r * stride`. */
+function eachOctet(k: KernelBuilder, shape: FftShape, pass: Operand, body: (octet: { base: KExpr; stride: KExpr; exponent: KExpr }) => void): void {
+  const shift = k.let("shift", mul(pass, 3));
+  const stride = k.let("stride", shr(div(shape.points, 8), shift));
+  k.for(
+    "o",
+    shape.lane,
+    div(shape.points, 8),
+    (o) => {
+      const block = k.let("block", div(o, stride));
+      const j = k.let("j", sub(o, mul(block, stride)));
+      body({ base: k.let("base", add(mul(block, mul(stride, 8)), j)), stride, exponent: k.let("exponent", shl(j, shift)) });
+    },
+    shape.lanes,
+  );
+}
+
+const octet = [0, 1, 2, 3, 4, 5, 6, 7] as const;
+
+function forwardPass(k: KernelBuilder, shape: FftShape, pass: Operand, from: Points, to: Points): void {
+  eachOctet(k, shape, pass, ({ base, stride, exponent }) => {
+    const x = octet.map((r) => k.letComplex("x", from.load(add(base, mul(stride, r)))));
+    const roots = octetRoots(k, shape, exponent);
+    dft8(k, x, -1).forEach((value, r) => to.store(add(base, mul(stride, r)), r === 0 ? value : cmul(value, at(roots, r))));
+  });
+}
+
+function inversePass(k: KernelBuilder, shape: FftShape, pass: Operand, from: Points, to: Points): void {
+  eachOctet(k, shape, pass, ({ base, stride, exponent }) => {
+    const roots = octetRoots(k, shape, exponent).map(conj);
+    const x = octet.map((r) => {
+      const value = from.load(add(base, mul(stride, r)));
+      return k.letComplex("x", r === 0 ? value : cmul(k.letComplex("v", value), at(roots, r)));
+    });
+    dft8(k, x, 1).forEach((value, r) => to.store(add(base, mul(stride, r)), value));
+  });
+}
+
+/** Radix `size` butterflies over eight neighbouring points. */
+function butterflies(k: KernelBuilder, x: readonly Complex[], size: 2 | 4 | 8, sign: 1 | -1): Complex[] {
+  if (size === 8) return dft8(k, x, sign);
+  return octet.filter((i) => i % size === 0).flatMap((i) => (size === 4 ? dft4(k, x.slice(i, i + 4), sign) : dft2(k, x.slice(i, i + 2))));
+}
+
+/**
+ * The middle pass: octets of neighbouring points; `between` maps each spectrum point (index in stored order) to what the
+ * inverse starts from, or undefined where there is no inverse and `to` takes the spectrum.
+ */
+function middlePass(k: KernelBuilder, shape: FftShape, from: Points, to: Points, between: ((index: KExpr, value: Complex) => Complex) | undefined): void {
+  const run = (size: 2 | 4 | 8): void =>
+    k.for(
+      "o",
+      shape.lane,
+      div(shape.points, 8),
+      (o) => {
+        const base = k.let("base", mul(o, 8));
+        const x = octet.map((r) => k.letComplex("x", from.load(add(base, r))));
+        const spectrum = butterflies(k, x, size, -1);
+        const result = between === undefined ? spectrum : butterflies(k, spectrum.map((v, r) => k.letComplex("x", between(add(base, r), v))), size, 1);
+        result.forEach((v, r) => to.store(add(base, r), v));
+      },
+      shape.lanes,
+    );
+  k.if(eq(shape.radix, 8), () => run(8), () => k.if(eq(shape.radix, 4), () => run(4), () => run(2)));
+}
+
+/** Source through the forward passes, ready for the middle one, which reads `memory` (or `source` where there are no passes). */
+function forwardPasses(k: KernelBuilder, shape: FftShape, source: Points, memory: Points): void {
+  forwardPass(k, shape, 0, source, memory);
+  k.barrier();
+  k.for("pass", 1, shape.passes, (pass) => {
+    forwardPass(k, shape, pass, memory, memory);
+    k.barrier();
+  });
+}
+
+/** The spectrum of `source` in stored order to `sink`. Points: at least 64. */
+export function forwardFft(k: KernelBuilder, shape: FftShape, source: Points, memory: Points, sink: Points): void {
+  forwardPasses(k, shape, source, memory);
+  middlePass(k, shape, memory, sink, undefined);
+}
+
+/** Inverse of a spectrum in stored order that `source` gives, without the factor 1/points. */
+export function inverseFft(k: KernelBuilder, shape: FftShape, source: Points, memory: Points, sink: Points): void {
+  const run = (size: 2 | 4 | 8): void =>
+    k.for(
+      "o",
+      shape.lane,
+      div(shape.points, 8),
+      (o) => {
+        const base = k.let("base", mul(o, 8));
+        const x = octet.map((r) => k.letComplex("x", source.load(add(base, r))));
+        butterflies(k, x, size, 1).forEach((v, r) => memory.store(add(base, r), v));
+      },
+      shape.lanes,
+    );
+  k.if(eq(shape.radix, 8), () => run(8), () => k.if(eq(shape.radix, 4), () => run(4), () => run(2)));
+  inversePasses(k, shape, memory, sink);
+}
+
+function inversePasses(k: KernelBuilder, shape: FftShape, memory: Points, sink: Points): void {
+  k.barrier();
+  k.for("back", 1, shape.passes, (back) => {
+    inversePass(k, shape, sub(shape.passes, back), memory, memory);
+    k.barrier();
+  });
+  inversePass(k, shape, 0, memory, sink);
+}
+
+/** Forward, `between` on every spectrum point, inverse without the factor 1/points. Points: at least 64. */
+export function convolveFft(k: KernelBuilder, shape: FftShape, source: Points, memory: Points, sink: Points, between: (index: KExpr, value: Complex) => Complex): void {
+  forwardPasses(k, shape, source, memory);
+  middlePass(k, shape, memory, memory, between);
+  inversePasses(k, shape, memory, sink);
+}
+
+/** Points in workgroup memory, real and imaginary parts in separate arrays, from `offset` with `stride`. */
+export function sharedPoints(k: KernelBuilder, re: string, im: string, place: (index: KExpr) => KExpr = (i) => i): Points {
+  return {
+    load: (i) => ({ re: k.loadShared(re, place(i)), im: k.loadShared(im, place(i)) }),
+    store: (i, v) => {
+      const where = k.let("where", place(i));
+      k.storeShared(re, where, v.re);
+      k.storeShared(im, where, v.im);
+    },
+  };
+}
+
+/** Interleaved complex numbers of a device buffer. */
+export function loadComplex(k: KernelBuilder, buffer: string, index: KExpr): Complex {
+  const i = k.let("ci", mul(index, 2));
+  return { re: k.load(buffer, i), im: k.load(buffer, add(i, 1)) };
+}
+
+export function storeComplex(k: KernelBuilder, buffer: string, index: KExpr, value: Complex): void {
+  const i = k.let("ci", mul(index, 2));
+  k.store(buffer, i, value.re);
+  k.store(buffer, add(i, 1), value.im);
+}
+

@@ -1,0 +1,27 @@
+/** Every kernel schedule. A node takes the first that applies to it; a new one is a file and a line here. */
+import { convSchedule } from "./conv.ts";
+import { embedSchedule } from "./embed.ts";
+import { concatSchedule, mapSchedule } from "./map.ts";
+import { matmulRows, matmulVector } from "./matmul.ts";
+import { normGroup, normRows } from "./norm.ts";
+import { poolSchedule } from "./pool.ts";
+import type { Schedule } from "./schedule.ts";
+import { ssmConvolution } from "./ssm-convolution.ts";
+import { ssmScan } from "./ssm-scan.ts";
+import { ssmStep, ssmStepDense } from "./ssm-step.ts";
+
+export const schedules: readonly Schedule[] = [
+  mapSchedule,
+  concatSchedule,
+  matmulRows,
+  matmulVector,
+  normRows,
+  normGroup,
+  poolSchedule,
+  embedSchedule,
+  convSchedule,
+  ssmConvolution,
+  ssmScan,
+  ssmStep,
+  ssmStepDense,
+];

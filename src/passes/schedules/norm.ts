@@ -1,0 +1,110 @@
+/** Layer and RMS norm over channels. `rows`: a lane a position, channels one after the other. `group`: a workgroup a position. */
+import { bug } from "../../ir/error.ts";
+import type { NormNode } from "../../ir/graph.ts";
+import { add, dim, f32, fma, group, type KernelBuilder, kernelBuilder, type KExpr, lane, lt, mul, sub, unary } from "./kit.ts";
+import { applyPost, channelsOf, elements, flatGrid, flatLane, flopsOf, groupsOf, hasLength, type LowerContext, positionCoords, positions, postBytes, read, schedule, type Schedule, write } from "./schedule.ts";
+
+function emit(node: NormNode, context: LowerContext, k: KernelBuilder, grid: readonly [number | string, number | string, number | string], serial: number): void {
+  const count = elements(node.type, context.entry);
+  const bytes = `8*${count}+${postBytes(node, context.entry, context)}`;
+  context.emit({ built: k.finish(), grid, cost: { flops: `${6 + flopsOf(node.post)}*${count}`, bytes, minimum: bytes, serial } });
+}
+
+/** One over the deviation, of the sum of squares. */
+const scaleOf = (squares: KExpr, channels: number, eps: number): KExpr => unary("rsqrt", add(mul(squares, f32(1 / channels)), f32(eps)));
+
+function lowerRows(node: NormNode, id: number, context: LowerContext): void {
+  const channels = channelsOf(node.type);
+  const x = context.value(node.args[0] ?? bug("norm"));
+  const k = kernelBuilder(`norm_${node.kind}_rows`, 64);
+  const p = k.let("p", flatLane(64));
+  k.if(lt(p, mul(dim("B"), hasLength(node.type) ? dim("L") : 1)), () => {
+    const at = positionCoords(k, p, hasLength(node.type), context.entry);
+    let mean: KExpr = f32(0);
+    if (node.kind === "layer") {
+      const sum = k.var("sum", f32(0));
+      k.for("c", 0, channels, (c) => k.assign(sum, add(sum, read(k, x, { ...at, c }))));
+      mean = k.let("mean", mul(sum, f32(1 / channels)));
+    }
+    const squares = k.var("squares", f32(0));
+    k.for("c", 0, channels, (c) => {
+      const v = k.let("v", sub(read(k, x, { ...at, c }), mean));
+      k.assign(squares, fma(v, v, squares));
+    });
+    const scale = k.let("scale", scaleOf(squares, channels, node.eps));
+    k.for("c", 0, channels, (c) => {
+      const value = k.let("y", mul(sub(read(k, x, { ...at, c }), mean), scale));
+      write(k, context.result(id), { ...at, c }, applyPost(k, node, [value], { ...at, c }, context));
+    });
+  });
+  emit(node, context, k, flatGrid(groupsOf(`(${positions(node.type, context.entry)})`, 64)), 3 * channels);
+}
+
+/** The sum of `value` over the lanes of the workgroup, known to all of them. */
+function sumOverLanes(k: KernelBuilder, scratch: string, lanes: number, value: KExpr): KExpr {
+  k.storeShared(scratch, lane, value);
+  k.barrier();
+  for (let half = lanes / 2; half >= 1; half /= 2) {
+    k.if(lt(lane, half), () => k.storeShared(scratch, lane, add(k.loadShared(scratch, lane), k.loadShared(scratch, add(lane, half)))));
+    k.barrier();
+  }
+  const total = k.let("total", k.loadShared(scratch, { op: "lit", type: "u32", value: 0 }));
+  k.barrier();
+  return total;
+}
+
+function lowerGroup(node: NormNode, id: number, context: LowerContext): void {
+  const lanes = 64;
+  const channels = channelsOf(node.type);
+  const x = context.value(node.args[0] ?? bug("norm"));
+  const k = kernelBuilder(`norm_${node.kind}_group`, lanes);
+  const scratch = k.shared("scratch", lanes);
+  const at = positionCoords(k, group(0), hasLength(node.type), context.entry);
+  let mean: KExpr = f32(0);
+  if (node.kind === "layer") {
+    const sum = k.var("sum", f32(0));
+    k.for("c", lane, channels, (c) => k.assign(sum, add(sum, read(k, x, { ...at, c }))), lanes);
+    mean = k.let("mean", mul(sumOverLanes(k, scratch, lanes, sum), f32(1 / channels)));
+  }
+  const squares = k.var("squares", f32(0));
+  k.for(
+    "c",
+    lane,
+    channels,
+    (c) => {
+      const v = k.let("v", sub(read(k, x, { ...at, c }), mean));
+      k.assign(squares, fma(v, v, squares));
+    },
+    lanes,
+  );
+  const scale = k.let("scale", scaleOf(sumOverLanes(k, scratch, lanes, squares), channels, node.eps));
+  k.for(
+    "c",
+    lane,
+    channels,
+    (c) => {
+      const value = k.let("y", mul(sub(read(k, x, { ...at, c }), mean), scale));
+      write(k, context.result(id), { ...at, c }, applyPost(k, node, [value], { ...at, c }, context));
+    },
+    lanes,
+  );
+  emit(node, context, k, [positions(node.type, context.entry), 1, 1], 3 * Math.ceil(channels / lanes) + 12);
+}
+
+const perPosition = (node: NormNode, context: LowerContext): boolean => hasLength(node.type) && context.entry !== "step";
+
+export const normRows: Schedule = schedule<NormNode>({
+  name: "norm-rows",
+  doc: "whole sequences: a lane a position; neighbouring lanes read neighbouring time steps",
+  op: "norm",
+  applies: (node, _, context) => perPosition(node, context),
+  lower: lowerRows,
+});
+
+export const normGroup: Schedule = schedule<NormNode>({
+  name: "norm-group",
+  doc: "one step: a workgroup a position, sums over its lanes",
+  op: "norm",
+  applies: (node, _, context) => !perPosition(node, context),
+  lower: lowerGroup,
+});

@@ -1,0 +1,69 @@
+/** Pooling over time, causal: of a whole sequence, of what a stream has seen so far, or one step more. */
+import { bug } from "../../ir/error.ts";
+import type { PoolNode } from "../../ir/graph.ts";
+import { add, dim, div, eq, f32, float, group, kernelBuilder, type KExpr, lane, lt, max, mod, mul, select, sub, u32 } from "./kit.ts";
+import { applyPost, channelsOf, type Coords, elements, flatGrid, flatLane, groupsOf, type LowerContext, postBytes, read, schedule, type Schedule, write } from "./schedule.ts";
+
+const lanes = 64;
+
+function lower(node: PoolNode, id: number, context: LowerContext): void {
+  const channels = channelsOf(node.type);
+  const x = context.value(node.args[0] ?? bug("pool"));
+  const running = context.entry !== "whole" && node.kind !== "last";
+  const reduces = (node.kind === "mean" || node.kind === "max") && context.entry !== "step";
+  const k = kernelBuilder(`pool_${node.kind}`, lanes);
+  const flat = reduces ? undefined : k.let("i", flatLane(lanes));
+  const at = flat === undefined ? { b: group(1), c: group(0) } : { b: div(flat, channels), c: mod(flat, channels) };
+  const length = context.entry === "step" ? u32(1) : dim("L");
+  const here = (l: KExpr): Coords => ({ ...at, l: context.entry === "step" ? dim("t") : l });
+  const combine = (a: KExpr, b: KExpr): KExpr => (node.kind === "max" ? max(a, b) : add(a, b));
+  const state = running ? context.state(id, `d.B*${channels}`) : undefined;
+  const place = { buffer: state ?? -1, type: node.type, layout: "BC", channels, offset: 0 } as const;
+  const old = (fresh: KExpr, join: (old: KExpr) => KExpr): KExpr => {
+    if (state === undefined) return fresh;
+    k.bind(state, "read_write");
+    const before = k.let("before", k.load(k.bind(state, "read_write"), add(mul(at.b, channels), at.c)));
+    return select(eq(dim("pos"), 0), fresh, join(before));
+  };
+  const finish = (value: KExpr): void => {
+    const total = k.let("value", value);
+    if (state !== undefined) write(k, place, here(u32(0)), total);
+    const own = node.kind === "mean" ? k.let("mean", div(total, float(context.entry === "whole" ? length : add(dim("pos"), length)))) : total;
+    write(k, context.result(id), here(u32(0)), applyPost(k, node, [own], here(u32(0)), context));
+  };
+  if (flat === undefined) {
+    const scratch = k.shared("scratch", lanes);
+    const sum = k.var("sum", node.kind === "max" ? read(k, x, here(u32(0))) : f32(0));
+    k.for("l", lane, length, (l) => k.assign(sum, combine(sum, read(k, x, here(l)))), lanes);
+    k.storeShared(scratch, lane, sum);
+    k.barrier();
+    for (let half = lanes / 2; half >= 1; half /= 2) {
+      k.if(lt(lane, half), () => k.storeShared(scratch, lane, combine(k.loadShared(scratch, lane), k.loadShared(scratch, add(lane, half)))));
+      k.barrier();
+    }
+    k.if(eq(lane, 0), () => {
+      const all = k.loadShared(scratch, u32(0));
+      finish(old(all, (before) => combine(before, all)));
+    });
+  } else {
+    k.if(lt(flat, mul(dim("B"), channels)), () => {
+      const value = k.let("x", read(k, x, here(node.kind === "last" ? sub(length, 1) : u32(0))));
+      finish(old(value, (before) => (node.kind === "first" ? before : combine(before, value))));
+    });
+  }
+  const reads = reduces ? `4*d.B*${channels}*d.L` : `4*d.B*${channels}`;
+  const bytes = `${reads}+4*${elements(node.type, context.entry)}${running ? `+8*d.B*${channels}` : ""}+${postBytes(node, context.entry, context)}`;
+  context.emit({
+    built: k.finish(),
+    grid: reduces ? [channels, "d.B", 1] : flatGrid(groupsOf(`d.B*${channels}`, lanes)),
+    cost: { flops: reduces ? `d.B*${channels}*d.L` : `d.B*${channels}`, bytes, minimum: bytes, serial: reduces ? `d.L/${lanes}` : 1 },
+  });
+}
+
+export const poolSchedule: Schedule = schedule<PoolNode>({
+  name: "pool-group",
+  doc: "a workgroup a channel of a sequence, partial results joined over its lanes",
+  op: "pool",
+  applies: () => true,
+  lower,
+});

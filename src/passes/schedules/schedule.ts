@@ -1,0 +1,182 @@
+/**
+ * What a schedule is: one way to run one kind of node as kernels. The context gives it buffers and takes its dispatches.
+ * Sizes known only at run time are JavaScript source over `d` (see `Dims` in `runtime/plan.ts`).
+ */
+import { bug } from "../../ir/error.ts";
+import type { Expr } from "../../ir/expr.ts";
+import { ownArity, type AnchorNode, type Constants, type Graph, type Node, type TensorType, type ValueId } from "../../ir/graph.ts";
+import type { Kernel, KExpr } from "../../ir/kernel.ts";
+import type { Mode } from "../../runtime/plan.ts";
+import { add, dim, div, fromExpr, group, type KernelBuilder, lane, mul, sub, u32 } from "./kit.ts";
+
+/** A number, or JavaScript source over `d`. */
+export type Size = number | string;
+
+/** What an entry point does with time and state. */
+export type Entry = "whole" | "resume" | "step";
+
+/** Where a value lives and how its elements are ordered. */
+export interface ValueRef {
+  readonly buffer: number;
+  readonly type: TensorType;
+  /**
+   * `BCL`: device-made sequences, channel-major. `BLC`: inputs and outputs of the model. `BC`: no length (pooled, or one
+   * step of a sequence). `P`: a parameter, row-major.
+   */
+  readonly layout: "BCL" | "BLC" | "BC" | "P";
+  /** Channels of the buffer, of which this value takes those from `offset`. */
+  readonly channels: number;
+  readonly offset: number;
+}
+
+/** Work of one dispatch. All are sizes over `d`, in operations and bytes. */
+export interface Cost {
+  readonly flops: Size;
+  /** Distinct words each workgroup touches in device memory, summed over workgroups. */
+  readonly bytes: Size;
+  /** Every operand read once and every result written once. */
+  readonly minimum: Size;
+  /** Dependent steps one lane makes one after the other; latency no width hides. */
+  readonly serial?: Size;
+}
+
+export interface DispatchSpec {
+  readonly built: { readonly kernel: Kernel; readonly bindings: readonly number[] };
+  readonly grid: readonly [Size, Size, Size];
+  readonly cost: Cost;
+  readonly constants?: Readonly<Record<string, Size>>;
+  /** JavaScript source of a condition over `d`. */
+  readonly when?: string;
+}
+
+export interface TableRequest {
+  readonly maker: string;
+  /** Constants by role, shipped in float64. */
+  readonly tensors: Readonly<Record<string, string>>;
+  readonly options: Readonly<Record<string, number>>;
+  /** Sizes in elements of the float32 tables by role. */
+  readonly sizes: Readonly<Record<string, Size>>;
+  readonly perM?: boolean;
+}
+
+/** What lowering hands to a schedule. */
+export interface LowerContext {
+  readonly graph: Graph;
+  readonly constants: Constants;
+  readonly entry: Entry;
+  readonly mode: Mode;
+  readonly maxLength: number;
+  readonly value: (id: ValueId) => ValueRef;
+  /** The buffer of a node's own result. */
+  readonly result: (id: ValueId) => ValueRef;
+  readonly temp: (elements: Size) => number;
+  /** A recurrent state, one for all entry points. */
+  readonly state: (id: ValueId, elements: Size) => number;
+  /** A parameter as float32; `transpose` stores a matrix `[a b]` as `[b a]`. */
+  readonly weight: (name: string, transpose?: boolean) => number;
+  readonly table: (request: TableRequest) => Readonly<Record<string, number>>;
+  /** A buffer made once per M by the dispatches `make` emits; one for all entry points that ask by the same key. */
+  readonly prepared: (key: string, elements: Size, make: (buffer: number, emit: (d: DispatchSpec) => void) => void) => number;
+  readonly emit: (dispatch: DispatchSpec) => void;
+}
+
+export interface Schedule<N extends Node = Node> {
+  /** kebab-case. */
+  readonly name: string;
+  readonly doc: string;
+  readonly op: N["op"];
+  readonly applies: (node: N, id: ValueId, context: LowerContext) => boolean;
+  readonly lower: (node: N, id: ValueId, context: LowerContext) => void;
+}
+
+/** Keeps the op's own type inside, shows any node outside. */
+export function schedule<N extends Node>(definition: Schedule<N>): Schedule {
+  const own = (node: Node): N => (node.op === definition.op ? (node as N) : bug(`schedule ${definition.name} was given a ${node.op}`));
+  return { ...definition, applies: (n, id, c) => n.op === definition.op && definition.applies(own(n), id, c), lower: (n, id, c) => definition.lower(own(n), id, c) };
+}
+
+/** The channels of a type: its last dim where that is fixed, else 1. */
+export function channelsOf(type: TensorType): number {
+  const size = type.dims.at(-1)?.size;
+  return typeof size === "number" ? size : 1;
+}
+
+export const hasLength = (type: TensorType): boolean => type.dims.some((d) => d.size === "L");
+
+/** Element count of a batch value as a size over `d`. */
+export function elements(type: TensorType, entry: Entry): Size {
+  return `d.B*${channelsOf(type)}${hasLength(type) && entry !== "step" ? "*d.L" : ""}`;
+}
+
+/** A place in a value: sequence `b`, time step `l`, channel `c`. */
+export interface Coords {
+  readonly b: KExpr;
+  readonly l: KExpr;
+  readonly c: KExpr;
+}
+
+export function indexOf(ref: ValueRef, at: Coords): KExpr {
+  const c = add(at.c, ref.offset);
+  switch (ref.layout) {
+    case "BCL":
+      return add(mul(add(mul(at.b, ref.channels), c), dim("L")), at.l);
+    case "BLC":
+      return add(mul(add(mul(at.b, dim("L")), at.l), ref.channels), c);
+    case "BC":
+      return add(mul(at.b, ref.channels), c);
+    case "P":
+      return ref.type.dims.length === 0 ? u32(0) : c;
+  }
+}
+
+/** The value at a place. */
+export function read(k: KernelBuilder, ref: ValueRef, at: Coords): KExpr {
+  return k.load(k.bind(ref.buffer, "read", ref.type.dtype), indexOf(ref, at));
+}
+
+/** Applies the node's epilogue to its own results at a place. */
+export function applyPost(k: KernelBuilder, node: AnchorNode, results: readonly KExpr[], at: Coords, context: LowerContext): KExpr {
+  if (node.post === undefined) return results[0] ?? bug("no result");
+  const extra = node.args.slice(ownArity(node)).map((id, i) => k.let(`e${i}`, read(k, context.value(id), at)));
+  return fromExpr(node.post, [...results, ...extra]);
+}
+
+export function write(k: KernelBuilder, ref: ValueRef, at: Coords, value: KExpr): void {
+  k.store(k.bind(ref.buffer, "read_write", ref.type.dtype), indexOf(ref, at), value);
+}
+
+/** Workgroups along one axis before the grid folds into the next. */
+export const maxGroups = 65535;
+
+/** A grid of `count` workgroups that may exceed one axis, and the flat index a kernel finds itself at. */
+export const flatGrid = (count: Size): readonly [Size, Size, Size] => [`Math.min(${count},${maxGroups})`, `Math.ceil((${count})/${maxGroups})`, 1];
+export const flatGroup = (): KExpr => add(group(0), mul(group(1), maxGroups));
+export const flatLane = (lanes: number): KExpr => add(mul(flatGroup(), lanes), lane);
+export const groupsOf = (items: Size, lanes: number): string => `Math.ceil(${items}/${lanes})`;
+
+/** The time step a kernel of one step reads from and writes to in sequence buffers. */
+export const stepTime = (): KExpr => dim("t");
+
+/** Splits a flat position over (b, l) into its coordinates; in a step a position is a sequence. */
+export function positionCoords(k: KernelBuilder, position: KExpr, sequence: boolean, entry: Entry): { readonly b: KExpr; readonly l: KExpr } {
+  if (!sequence || entry === "step") return { b: position, l: stepTime() };
+  const b = k.let("b", div(position, dim("L")));
+  return { b, l: k.let("l", sub(position, mul(b, dim("L")))) };
+}
+
+/** How many positions (b, l) a value has in this entry point. */
+export const positions = (type: TensorType, entry: Entry): string => (hasLength(type) && entry !== "step" ? "d.B*d.L" : "d.B");
+
+/** Bytes of the epilogue's extra operands over one whole result. */
+export function postBytes(node: AnchorNode, entry: Entry, context: LowerContext): string {
+  const sizes = node.args.slice(ownArity(node)).map((id) => {
+    const { type } = context.graph.nodes[id] ?? bug("no node");
+    return type.dims.some((d) => d.size === "B") ? `4*${elements(type, entry)}` : `${4 * channelsOf(type)}`;
+  });
+  return ["0", ...sizes].join("+");
+}
+
+/** Operations of an expression. */
+export function flopsOf(expr: Expr | undefined): number {
+  return expr === undefined || expr.op !== "call" ? 0 : 1 + expr.args.reduce((sum, a) => sum + flopsOf(a), 0);
+}

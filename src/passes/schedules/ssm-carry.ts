@@ -1,0 +1,194 @@
+/**
+ * The state around a convolution: the response of the state a stream arrives with (before the convolution, which adds
+ * it), and the state it leaves with (after). Not a schedule of its own; `ssm-convolution.ts` uses it when resuming.
+ */
+import type { ValueId } from "../../ir/graph.ts";
+import { add, cmul, type Complex, dim, div, f32, fma, group, kernelBuilder, type KernelBuilder, type KExpr, lane, lt, mod, mul, sub, u32 } from "./kit.ts";
+import { type Lti, stateOf } from "./lti.ts";
+import { flatGrid, flatLane, groupsOf, type LowerContext, read } from "./schedule.ts";
+
+export interface Carry {
+  /** `[B H L]`: y_l = C Abar^(l+1) x. */
+  readonly response: number;
+  /** Emits what must come after the convolution. */
+  readonly finish: () => void;
+}
+
+export function emitCarry(id: ValueId, lti: Lti, context: LowerContext): Carry {
+  const state = stateOf(id, lti, context);
+  const response = context.temp(`d.B*${lti.channels}*d.L`);
+  if (lti.structure === "dense") {
+    emitDense(lti, context, state, response);
+    return { response, finish: () => undefined };
+  }
+  emitResponse(lti, context, state, response);
+  return { response, finish: () => emitFinalState(lti, context, state) };
+}
+
+/** Poles of one stored state, `hi + lo` in two floats each; table `[6][N][H]`: hi, lo, gain as (re, im). */
+export interface Pole {
+  readonly high: Complex;
+  readonly low: Complex;
+  readonly gain: Complex;
+}
+
+export function loadPole(k: KernelBuilder, lti: Lti, n: KExpr, h: KExpr): Pole {
+  const table = k.bind(lti.recurrence);
+  const part = (q: number): KExpr => k.let(`pole${q}`, k.load(table, add(mul(add(n, q * lti.states), lti.channels), h)));
+  return { high: { re: part(0), im: part(1) }, low: { re: part(2), im: part(3) }, gain: { re: part(4), im: part(5) } };
+}
+
+/** abar x + u with abar = high + low: no rounding of abar builds up over long sequences. */
+export function advance(k: KernelBuilder, pole: Pole, x: Complex, u: KExpr): Complex {
+  const fine = cmul(pole.low, x);
+  const coarse = cmul(pole.high, x);
+  return k.letComplex("next", { re: add(coarse.re, add(fine.re, u)), im: add(coarse.im, fine.im) });
+}
+
+/** Index of component `m` of channel `h` in a state `[B][S][H]`. */
+export const stateIndex = (lti: Lti, b: KExpr, m: KExpr, h: KExpr): KExpr => add(mul(add(mul(b, lti.components), m), lti.channels), h);
+
+export function loadState(k: KernelBuilder, lti: Lti, buffer: string, b: KExpr, n: KExpr, h: KExpr): Complex {
+  const at = k.let("at", stateIndex(lti, b, mul(n, 2), h));
+  return { re: k.load(buffer, at), im: k.load(buffer, add(at, lti.channels)) };
+}
+
+export function storeState(k: KernelBuilder, lti: Lti, buffer: string, b: KExpr, n: KExpr, h: KExpr, x: Complex): void {
+  const at = k.let("at", stateIndex(lti, b, mul(n, 2), h));
+  k.store(buffer, at, x.re);
+  k.store(buffer, add(at, lti.channels), x.im);
+}
+
+function emitResponse(lti: Lti, context: LowerContext, state: number, response: number): void {
+  const k = kernelBuilder("ssm_response", 64);
+  const [left, right, x, out] = [k.bind(lti.left), k.bind(lti.right), k.bind(state), k.bind(response, "read_write")];
+  const l = k.let("l", add(mul(group(0), 64), lane));
+  const [h, b] = [group(1), group(2)];
+  k.if(lt(l, dim("L")), () => {
+    const leftBase = k.let("left_base", add(mul(h, lti.components * lti.block), mod(l, lti.block)));
+    const rightBase = k.let("right_base", mul(add(mul(h, lti.blocks), div(l, lti.block)), lti.components));
+    const sum = k.var("sum", f32(0));
+    k.for("n", 0, lti.states, (n) => {
+      const pole = loadPole(k, lti, n, h);
+      const first = advance(k, pole, k.letComplex("x", loadState(k, lti, x, b, n, h)), f32(0));
+      const m = k.let("m", mul(n, 2));
+      const jump = k.letComplex("jump", { re: k.load(right, add(rightBase, m)), im: k.load(right, add(rightBase, add(m, 1))) });
+      const z = k.letComplex("z", cmul(jump, first));
+      const row = k.let("row", add(leftBase, mul(m, lti.block)));
+      k.assign(sum, add(sum, fma(k.load(left, row), z.re, mul(k.load(left, add(row, lti.block)), z.im))));
+    });
+    k.store(out, add(mul(add(mul(b, lti.channels), h), dim("L")), l), sum);
+  });
+  const tables = `${4 * lti.channels * lti.components}*(${lti.block}+Math.ceil(d.L/${lti.block}))`;
+  const own = `d.B*${lti.channels}*(4*d.L+${4 * lti.components})`;
+  context.emit({
+    built: k.finish(),
+    grid: [groupsOf("d.L", 64), lti.channels, "d.B"],
+    cost: { flops: `${24 * lti.states * lti.channels}*d.B*d.L`, bytes: `${own}+d.B*Math.ceil(d.L/64)*${4 * lti.channels * lti.components * 69}`, minimum: `${own}+${tables}`, serial: lti.states },
+  });
+}
+
+/** x <- Abar^L x + sum_j Abar^(L-1-j) u_j, by Horner's rule: one lane a stored state. */
+function emitFinalState(lti: Lti, context: LowerContext, state: number): void {
+  const k = kernelBuilder("ssm_final_state", 64);
+  const buffer = k.bind(state, "read_write");
+  const i = k.let("i", flatLane(64));
+  const perSequence = lti.channels * lti.states;
+  k.if(lt(i, mul(dim("B"), perSequence)), () => {
+    const b = k.let("b", div(i, perSequence));
+    const rest = k.let("rest", mod(i, perSequence));
+    const h = k.let("h", div(rest, lti.states));
+    const n = k.let("n", mod(rest, lti.states));
+    const pole = loadPole(k, lti, n, h);
+    const start = loadState(k, lti, buffer, b, n, h);
+    const x: Complex = { re: k.var("x_re", start.re), im: k.var("x_im", start.im) };
+    k.for("l", 0, dim("L"), (l) => {
+      const next = advance(k, pole, x, k.let("u", read(k, lti.u, { b, c: h, l })));
+      k.assign(x.re, next.re);
+      k.assign(x.im, next.im);
+    });
+    storeState(k, lti, buffer, b, n, h, x);
+  });
+  const bytes = `d.B*${lti.channels}*(4*d.L+${8 * lti.components})+${24 * lti.channels * lti.states}`;
+  context.emit({
+    built: k.finish(),
+    grid: flatGrid(groupsOf(`d.B*${perSequence}`, 64)),
+    cost: { flops: `${14 * perSequence}*d.B*d.L`, bytes, minimum: bytes, serial: "d.L" },
+  });
+}
+
+/** Where a dense system's recurrence table keeps Abar (high, low parts, column by column), Bbar and C of one head. */
+export interface DenseTable {
+  readonly high: (k: KExpr, m: KExpr) => KExpr;
+  readonly low: (k: KExpr, m: KExpr) => KExpr;
+  readonly input: (m: KExpr) => KExpr;
+  readonly output: (m: KExpr) => KExpr;
+}
+
+export function denseTable(k: KernelBuilder, lti: Lti, h: KExpr): DenseTable {
+  const n = lti.states;
+  const table = k.bind(lti.recurrence);
+  const base = k.let("head", mul(mul(h, lti.headStride), n * (2 * n + 2)));
+  const at = (offset: number, index: KExpr): KExpr => k.load(table, add(base, add(index, offset)));
+  return {
+    high: (column, m) => at(0, add(mul(column, n), m)),
+    low: (column, m) => at(n * n, add(mul(column, n), m)),
+    input: (m) => at(2 * n * n, m),
+    output: (m) => at(2 * n * n + n, m),
+  };
+}
+
+/** (Abar x)_m with x in workgroup memory from `offset`. */
+export function denseRow(k: KernelBuilder, lti: Lti, table: DenseTable, x: string, offset: KExpr, m: KExpr): KExpr {
+  const coarse = k.var("coarse", f32(0));
+  const fine = k.var("fine", f32(0));
+  k.for("column", 0, lti.states, (column) => {
+    const value = k.let("value", k.loadShared(x, add(offset, column)));
+    k.assign(coarse, fma(table.high(column, m), value, coarse));
+    k.assign(fine, fma(table.low(column, m), value, fine));
+  });
+  return k.let("advanced", add(coarse, fine));
+}
+
+/** A workgroup a channel: the free response and the driven state, step by step. */
+function emitDense(lti: Lti, context: LowerContext, state: number, response: number): void {
+  const n = lti.states;
+  const k = kernelBuilder("ssm_carry_dense", 64);
+  const [buffer, out] = [k.bind(state, "read_write"), k.bind(response, "read_write")];
+  const [h, b] = [group(0), group(1)];
+  const table = denseTable(k, lti, h);
+  const driven = k.shared("driven", 2 * n);
+  const free = k.shared("free", 2 * n);
+  const everyState = (body: (m: KExpr) => void): void => k.for("m", lane, n, body, 64);
+  everyState((m) => {
+    const value = k.let("x", k.load(buffer, stateIndex(lti, b, m, h)));
+    k.storeShared(driven, m, value);
+    k.storeShared(free, m, value);
+  });
+  k.barrier();
+  k.for("l", 0, dim("L"), (l) => {
+    const from = k.let("from", mul(mod(l, 2), n));
+    const to = k.let("to", sub(u32(n), from));
+    const u = k.let("u", read(k, lti.u, { b, c: h, l }));
+    everyState((m) => {
+      k.storeShared(driven, add(to, m), add(denseRow(k, lti, table, driven, from, m), mul(table.input(m), u)));
+      k.storeShared(free, add(to, m), denseRow(k, lti, table, free, from, m));
+    });
+    k.barrier();
+    k.if(lt(lane, 1), () => {
+      const sum = k.var("sum", f32(0));
+      k.for("m", 0, n, (m) => k.assign(sum, fma(table.output(m), k.loadShared(free, add(to, m)), sum)));
+      k.store(out, add(mul(add(mul(b, lti.channels), h), dim("L")), l), sum);
+    });
+  });
+  k.barrier();
+  const last = k.let("last", mul(mod(dim("L"), 2), n));
+  everyState((m) => k.store(buffer, stateIndex(lti, b, m, h), k.loadShared(driven, add(last, m))));
+  const tableBytes = 4 * n * (2 * n + 2) * (lti.headStride === 1 ? lti.channels : 1);
+  const own = `d.B*${lti.channels}*(8*d.L+${8 * n})`;
+  context.emit({
+    built: k.finish(),
+    grid: [lti.channels, "d.B", 1],
+    cost: { flops: `${(8 * n * n + 4 * n) * lti.channels}*d.B*d.L`, bytes: `${own}+${4 * n * (2 * n + 2) * lti.channels}*d.B`, minimum: `${own}+${tableBytes}`, serial: `${2 * n}*d.L` },
+  });
+}

@@ -1,0 +1,362 @@
+/**
+ * Convolution mode of a time-invariant state space model. Per length: direct sums where that is short, one dispatch of an
+ * FFT in workgroup memory while it fits, three dispatches (columns, rows, columns) beyond. A resumed stream adds the
+ * response of its state, and leaves the final state behind (`ssm-carry.ts`).
+ */
+import { bug } from "../../ir/error.ts";
+import type { SsmNode, ValueId } from "../../ir/graph.ts";
+import { emitCarry } from "./ssm-carry.ts";
+import { add, cmul, type Complex, conj, dim, div, f32, fma, group, kernelBuilder, type KernelBuilder, type KExpr, lane, lt, min, mod, mul, select, sub, u32 } from "./kit.ts";
+import { convolveFft, fftConstants, type FftShape, forwardFft, inverseFft, loadComplex, type Points, sharedPoints, storeComplex } from "./fft.ts";
+import { convolutionKernel, type Lti, ltiOf } from "./lti.ts";
+import { applyPost, type Coords, elements, flopsOf, groupsOf, type LowerContext, postBytes, read, schedule, type Schedule, write } from "./schedule.ts";
+
+/** Longest sequence convolved by direct sums. */
+const directUpTo = 64;
+/** FFT points that fit the 16 KB of workgroup memory every device has. */
+const alwaysFits = 2048;
+
+/** One FFT a workgroup: 256 lanes, or one lane an octet. */
+const lanesFor = (points: string): string => `Math.min(256,${points}/8)`;
+
+interface Convolution {
+  readonly node: SsmNode;
+  readonly id: ValueId;
+  readonly lti: Lti;
+  readonly context: LowerContext;
+  /** `[B H L]`, the response of the initial state; absent where that is zero. */
+  readonly response: number | undefined;
+}
+
+/** Adds the initial state's response, applies the epilogue, stores. */
+function finishAt(k: KernelBuilder, job: Convolution, at: Coords, value: KExpr): void {
+  const response = job.response === undefined ? f32(0) : k.load(k.bind(job.response), add(mul(add(mul(at.b, job.lti.channels), at.c), dim("L")), at.l));
+  const total = k.let("y", job.response === undefined ? value : add(value, response));
+  write(k, job.context.result(job.id), at, applyPost(k, job.node, [total], at, job.context));
+}
+
+/** Bytes of input, result and epilogue operands. */
+function ioBytes({ node, context, response }: Convolution): string {
+  const size = elements(node.type, context.entry);
+  return `${response === undefined ? 8 : 12}*${size}+${postBytes(node, context.entry, context)}`;
+}
+
+function emitDirect(job: Convolution): void {
+  const { node, id, lti, context } = job;
+  const kernelBuffer = convolutionKernel(id, lti, context);
+  const k = kernelBuilder("ssm_direct", 64);
+  const taps = k.bind(kernelBuffer);
+  const at: Coords = { l: k.let("l", add(mul(group(0), 64), lane)), c: group(1), b: group(2) };
+  k.if(lt(at.l, dim("L")), () => {
+    const sum = k.var("sum", f32(0));
+    k.for("j", 0, add(at.l, 1), (j) => k.assign(sum, fma(k.load(taps, add(mul(at.c, dim("M")), j)), read(k, lti.u, { ...at, l: sub(at.l, j) }), sum)));
+    finishAt(k, job, at, sum);
+  });
+  const bytes = `${ioBytes(job)}+${4 * lti.channels}*d.L`;
+  context.emit({
+    built: k.finish(),
+    grid: [groupsOf("d.L", 64), lti.channels, "d.B"],
+    when: `d.L<=${directUpTo}`,
+    cost: { flops: `(d.L+1+${flopsOf(node.post)})*${elements(node.type, context.entry)}`, bytes: `${bytes}+${4 * lti.channels}*d.L*(d.B-1)`, minimum: bytes, serial: "d.L" },
+  });
+}
+
+/** Table of one FFT size: M weights e^{i pi n / 2M}, then M roots e^{-2 pi i k / M}. */
+const singleTable = (context: LowerContext): number =>
+  context.table({ maker: "fft", tensors: {}, options: {}, sizes: { roots: "d.M<=d.F?4*d.M:0" }, perM: true })["roots"] ?? bug("no table");
+
+const fitsWhen = `d.L>${directUpTo}&&d.M<=d.F`;
+const largeWhen = `d.L>${directUpTo}&&d.M>d.F`;
+
+function singleShape(k: KernelBuilder, roots: string): FftShape {
+  const points = k.override("POINTS", alwaysFits);
+  return {
+    points,
+    lanes: k.override("LANES", 256),
+    lane,
+    passes: k.override("PASSES", 3),
+    radix: k.override("RADIX", 4),
+    root: (e) => loadComplex(k, roots, add(points, e)),
+  };
+}
+
+const singleConstants = { POINTS: "d.M", LANES: lanesFor("d.M"), PASSES: fftConstants("d.M").passes, RADIX: fftConstants("d.M").radix };
+
+function spectrum(job: Convolution): number {
+  const { id, lti, context } = job;
+  const taps = convolutionKernel(id, lti, context);
+  return context.prepared(`spectrum:${id}`, `d.M>${directUpTo}?${2 * lti.channels}*d.M:0`, (buffer, emit) => {
+    emitSpectrum(taps, buffer, lti, context, emit);
+    if (context.maxLength > alwaysFits) emitLargeSpectrum(taps, buffer, lti, context, emit);
+  });
+}
+
+/** Real samples of one row, weighted for the convolution modulo z^M - i. */
+function weighted(k: KernelBuilder, table: string, count: KExpr, sample: (n: KExpr) => KExpr): (n: KExpr) => Complex {
+  return (n) => {
+    const value = k.let("u", select(lt(n, count), sample(min(n, sub(count, 1))), f32(0)));
+    const w = loadComplex(k, table, n);
+    return { re: mul(w.re, value), im: mul(w.im, value) };
+  };
+}
+
+const noStore = (): never => bug("a source takes no points");
+const noLoad = (): never => bug("a sink gives no points");
+
+function emitSpectrum(taps: number, buffer: number, lti: Lti, context: LowerContext, emit: LowerContext["emit"]): void {
+  const k = kernelBuilder("fft_spectrum", { op: "override", type: "u32", name: "LANES" });
+  const [tapsName, table, out] = [k.bind(taps), k.bind(singleTable(context)), k.bind(buffer, "read_write")];
+  const shape = singleShape(k, table);
+  const memory = sharedPoints(k, k.shared("re", shape.points), k.shared("im", shape.points));
+  const base = k.let("base", mul(group(0), dim("M")));
+  const scale = k.let("scale", div(f32(1), { op: "call", type: "f32", fn: "float", args: [dim("M")] }));
+  const source: Points = { load: weighted(k, table, dim("M"), (n) => k.load(tapsName, add(base, n))), store: noStore };
+  const sink: Points = { load: noLoad, store: (p, v) => storeComplex(k, out, add(base, p), { re: mul(v.re, scale), im: mul(v.im, scale) }) };
+  forwardFft(k, shape, source, memory, sink);
+  const bytes = `${12 * lti.channels}*d.M+16*d.M`;
+  emit({ built: k.finish(), grid: [lti.channels, 1, 1], constants: singleConstants, when: fitsWhen, cost: { flops: `${lti.channels}*5*d.M*Math.log2(d.M)`, bytes: `${bytes}+${lti.channels - 1}*16*d.M`, minimum: bytes } });
+}
+
+function emitSingle(job: Convolution): void {
+  const { node, lti, context } = job;
+  const k = kernelBuilder("fft_convolution", { op: "override", type: "u32", name: "LANES" });
+  const [spectrumName, table] = [k.bind(spectrum(job)), k.bind(singleTable(context))];
+  const shape = singleShape(k, table);
+  const memory = sharedPoints(k, k.shared("re", shape.points), k.shared("im", shape.points));
+  const at = { b: group(1), c: group(0) };
+  const base = k.let("base", mul(at.c, dim("M")));
+  const source: Points = { load: weighted(k, table, dim("L"), (l) => read(k, lti.u, { ...at, l })), store: noStore };
+  const sink: Points = {
+    load: noLoad,
+    store: (n, v) =>
+      k.if(lt(n, dim("L")), () => {
+        const w = loadComplex(k, table, n);
+        finishAt(k, job, { ...at, l: n }, add(mul(w.re, v.re), mul(w.im, v.im)));
+      }),
+  };
+  convolveFft(k, shape, source, memory, sink, (p, v) => cmul(v, k.letComplex("s", loadComplex(k, spectrumName, add(base, p)))));
+  const bytes = ioBytes(job);
+  const spectrumBytes = `${8 * lti.channels}*d.M`;
+  context.emit({
+    built: k.finish(),
+    grid: [lti.channels, "d.B", 1],
+    constants: singleConstants,
+    when: fitsWhen,
+    cost: {
+      flops: `d.B*${lti.channels}*(10*d.M*Math.log2(d.M)+14*d.M)+${flopsOf(node.post)}*${elements(node.type, context.entry)}`,
+      bytes: `${bytes}+${spectrumBytes}*d.B+16*d.M*d.B*${lti.channels}`,
+      minimum: `${bytes}+${spectrumBytes}+16*d.M`,
+      serial: "6*Math.log2(d.M)",
+    },
+  });
+}
+
+/** Column length of a large FFT and its rows', as source over `d`. */
+const columnPoints = "(2**Math.floor(Math.log2(d.M)/2))";
+const rowPoints = "(2**Math.ceil(Math.log2(d.M)/2))";
+/** Entries of the finer of the two root tables whose product is e^{-2 pi i x / 4M}. */
+const fineRoots = 512;
+
+interface LargeTables {
+  readonly columns: number;
+  readonly rows: number;
+  readonly fine: number;
+}
+
+function largeTables(context: LowerContext): LargeTables {
+  const t = context.table({
+    maker: "largeFft",
+    tensors: {},
+    options: { fine: fineRoots },
+    sizes: { columns: `d.M>d.F?2*${columnPoints}:0`, rows: `d.M>d.F?2*${rowPoints}:0`, fine: `d.M>d.F?${2 * fineRoots}+8*d.M/${fineRoots}:0` },
+    perM: true,
+  });
+  return { columns: t["columns"] ?? bug("no table"), rows: t["rows"] ?? bug("no table"), fine: t["fine"] ?? bug("no table") };
+}
+
+/** e^{-2 pi i x / 4M} for x < 4M, from two tables. */
+function fineRoot(k: KernelBuilder, table: string, x: KExpr): Complex {
+  const coarse = k.letComplex("coarse", loadComplex(k, table, add(div(x, fineRoots), fineRoots)));
+  return k.letComplex("root", cmul(coarse, loadComplex(k, table, mod(x, fineRoots))));
+}
+
+interface ColumnJob {
+  readonly k: KernelBuilder;
+  readonly shape: FftShape;
+  readonly memory: Points;
+  readonly column: KExpr;
+  readonly rows: KExpr;
+  readonly fine: string;
+}
+
+/** A workgroup on several neighbouring columns of the M1 x M2 matrix. */
+function columnJob(name: string, context: LowerContext): ColumnJob {
+  const k = kernelBuilder(name, 256);
+  const tables = largeTables(context);
+  const roots = k.bind(tables.columns);
+  const points = k.override("POINTS", 64);
+  const columns = k.override("COLUMNS", 8);
+  const shape: FftShape = {
+    points,
+    lanes: div(u32(256), columns),
+    lane: k.let("column_lane", div(lane, columns)),
+    passes: k.override("PASSES", 1),
+    radix: k.override("RADIX", 8),
+    root: (e) => loadComplex(k, roots, e),
+  };
+  const inner = k.let("inner", mod(lane, columns));
+  const memory = sharedPoints(k, k.shared("re", mul(points, columns)), k.shared("im", mul(points, columns)), (i) => add(mul(i, columns), inner));
+  return { k, shape, memory, column: k.let("column", add(mul(group(0), columns), inner)), rows: k.let("row_points", div(dim("M"), points)), fine: k.bind(tables.fine) };
+}
+
+const columnCount = `Math.min(64,d.F/${columnPoints})`;
+const columnConstants = { POINTS: columnPoints, COLUMNS: columnCount, ...upper(fftConstants(columnPoints)) };
+const rowConstants = { POINTS: rowPoints, LANES: lanesFor(rowPoints), ...upper(fftConstants(rowPoints)) };
+const columnGrid = `${rowPoints}/${columnCount}`;
+
+function upper(constants: { readonly passes: string; readonly radix: string }): { readonly PASSES: string; readonly RADIX: string } {
+  return { PASSES: constants.passes, RADIX: constants.radix };
+}
+
+/** The frequency stored at position p: its digits in reverse. */
+function frequencyAt(k: KernelBuilder, shape: FftShape, p: KExpr): KExpr {
+  const rest = k.var("rest", p);
+  const stride = k.var("digit_stride", shape.points);
+  const weight = k.var("weight", u32(1));
+  const frequency = k.var("frequency", u32(0));
+  k.for("digit", 0, shape.passes, () => {
+    k.assign(stride, div(stride, 8));
+    const digit = k.let("d8", div(rest, stride));
+    k.assign(rest, sub(rest, mul(digit, stride)));
+    k.assign(frequency, fma(digit, weight, frequency));
+    k.assign(weight, mul(weight, 8));
+  });
+  return k.let("k1", fma(rest, weight, frequency));
+}
+
+/** Columns forward: weighted samples to the scratch matrix, twiddled. */
+function emitColumns(context: LowerContext, emit: LowerContext["emit"], scratch: number, count: KExpr, grid: readonly [number | string, number | string], lti: Lti, sample: (k: KernelBuilder, n: KExpr) => KExpr): void {
+  const job = columnJob("fft_columns", context);
+  const { k, shape, column } = job;
+  const out = k.bind(scratch, "read_write");
+  const base = k.let("base", mul(add(mul(group(2), lti.channels), group(1)), dim("M")));
+  const source: Points = {
+    load: (n1) => {
+      const n = k.let("n", add(mul(n1, job.rows), column));
+      const value = k.let("u", select(lt(n, count), sample(k, min(n, sub(count, 1))), f32(0)));
+      const w = fineRoot(k, job.fine, n);
+      return { re: mul(w.re, value), im: mul(sub(f32(0), w.im), value) };
+    },
+    store: noStore,
+  };
+  const sink: Points = {
+    load: noLoad,
+    store: (p, v) => {
+      const twiddle = fineRoot(k, job.fine, mul(mul(column, frequencyAt(k, shape, p)), 4));
+      storeComplex(k, out, add(base, add(mul(p, job.rows), column)), k.letComplex("v", cmul(v, twiddle)));
+    },
+  };
+  forwardFft(k, shape, source, job.memory, sink);
+  const rows = `${grid[0]}*${grid[1]}`;
+  const bytes = `(4*d.L+8*d.M)*${rows}`;
+  emit({ built: k.finish(), grid: [columnGrid, grid[0], grid[1]], constants: columnConstants, when: largeWhen, cost: { flops: `${rows}*(5*d.M*Math.log2(${columnPoints})+14*d.M)`, bytes, minimum: bytes } });
+}
+
+function rowJob(name: string, context: LowerContext): { k: KernelBuilder; shape: FftShape; memory: Points } {
+  const k = kernelBuilder(name, { op: "override", type: "u32", name: "LANES" });
+  const roots = k.bind(largeTables(context).rows);
+  const points = k.override("POINTS", 64);
+  const shape: FftShape = { points, lanes: k.override("LANES", 8), lane, passes: k.override("PASSES", 1), radix: k.override("RADIX", 8), root: (e) => loadComplex(k, roots, e) };
+  return { k, shape, memory: sharedPoints(k, k.shared("re", points), k.shared("im", points)) };
+}
+
+function emitLargeSpectrum(taps: number, buffer: number, lti: Lti, context: LowerContext, emit: LowerContext["emit"]): void {
+  const scratch = context.temp(`d.M>d.F?${2 * lti.channels}*d.M:0`);
+  emitColumns(context, emit, scratch, dim("M"), [lti.channels, 1], lti, (k, n) => k.load(k.bind(taps), add(mul(group(1), dim("M")), n)));
+  const { k, shape, memory } = rowJob("fft_rows_spectrum", context);
+  const [from, out] = [k.bind(scratch), k.bind(buffer, "read_write")];
+  const base = k.let("base", add(mul(group(1), dim("M")), mul(group(0), shape.points)));
+  const scale = k.let("scale", div(f32(1), { op: "call", type: "f32", fn: "float", args: [dim("M")] }));
+  forwardFft(
+    k,
+    shape,
+    { load: (i) => loadComplex(k, from, add(base, i)), store: noStore },
+    memory,
+    { load: noLoad, store: (i, v) => storeComplex(k, out, add(base, i), { re: mul(v.re, scale), im: mul(v.im, scale) }) },
+  );
+  const bytes = `${16 * lti.channels}*d.M`;
+  emit({ built: k.finish(), grid: [columnPoints, lti.channels, 1], constants: rowConstants, when: largeWhen, cost: { flops: `${lti.channels}*5*d.M*Math.log2(${rowPoints})`, bytes, minimum: bytes } });
+}
+
+function emitLarge(job: Convolution): void {
+  const { node, lti, context } = job;
+  const scratch = context.temp(`d.M>d.F?d.B*${2 * lti.channels}*d.M:0`);
+  emitColumns(context, context.emit, scratch, dim("L"), [lti.channels, "d.B"], lti, (k, l) => read(k, lti.u, { b: group(2), c: group(1), l }));
+  emitLargeRows(job, scratch);
+  const columns = columnJob("fft_columns_inverse", context);
+  const { k, shape, column } = columns;
+  const from = k.bind(scratch);
+  const at = { b: group(2), c: group(1) };
+  const base = k.let("base", mul(add(mul(at.b, lti.channels), at.c), dim("M")));
+  const source: Points = {
+    load: (p) => {
+      const twiddle = fineRoot(k, columns.fine, mul(mul(column, frequencyAt(k, shape, p)), 4));
+      return cmul(k.letComplex("v", loadComplex(k, from, add(base, add(mul(p, columns.rows), column)))), conj(twiddle));
+    },
+    store: noStore,
+  };
+  const sink: Points = {
+    load: noLoad,
+    store: (n1, v) => {
+      const n = k.let("n", add(mul(n1, columns.rows), column));
+      k.if(lt(n, dim("L")), () => {
+        const w = fineRoot(k, columns.fine, n);
+        finishAt(k, job, { ...at, l: n }, sub(mul(w.re, v.re), mul(w.im, v.im)));
+      });
+    },
+  };
+  inverseFft(k, shape, source, columns.memory, sink);
+  const bytes = `${8 * lti.channels}*d.M*d.B+${ioBytes(job)}`;
+  context.emit({
+    built: k.finish(),
+    grid: [columnGrid, lti.channels, "d.B"],
+    constants: columnConstants,
+    when: largeWhen,
+    cost: { flops: `d.B*${lti.channels}*(5*d.M*Math.log2(${columnPoints})+14*d.M)+${flopsOf(node.post)}*${elements(node.type, context.entry)}`, bytes, minimum: bytes },
+  });
+}
+
+function emitLargeRows(job: Convolution, scratch: number): void {
+  const { lti, context } = job;
+  const { k, shape, memory } = rowJob("fft_rows", context);
+  const [data, spectrumName] = [k.bind(scratch, "read_write"), k.bind(spectrum(job))];
+  const row = k.let("row", mul(group(0), shape.points));
+  const base = k.let("base", add(mul(add(mul(group(2), lti.channels), group(1)), dim("M")), row));
+  const spectrumBase = k.let("spectrum_base", add(mul(group(1), dim("M")), row));
+  const points: Points = { load: (i) => loadComplex(k, data, add(base, i)), store: (i, v) => storeComplex(k, data, add(base, i), v) };
+  convolveFft(k, shape, points, memory, points, (i, v) => cmul(v, k.letComplex("s", loadComplex(k, spectrumName, add(spectrumBase, i)))));
+  const moved = `${16 * lti.channels}*d.M*d.B`;
+  context.emit({
+    built: k.finish(),
+    grid: [columnPoints, lti.channels, "d.B"],
+    constants: rowConstants,
+    when: largeWhen,
+    cost: { flops: `d.B*${lti.channels}*(10*d.M*Math.log2(${rowPoints})+6*d.M)`, bytes: `${moved}+${8 * lti.channels}*d.M*d.B`, minimum: `${moved}+${8 * lti.channels}*d.M` },
+  });
+}
+
+export const ssmConvolution: Schedule = schedule<SsmNode>({
+  name: "ssm-convolution",
+  doc: "direct sums, or an FFT in one dispatch, or one in three, by length and workgroup memory",
+  op: "ssm",
+  applies: (_, __, context) => context.mode === "convolution" && context.entry !== "step",
+  lower: (node, id, context) => {
+    const lti = ltiOf(node, context);
+    const carry = context.entry === "resume" ? emitCarry(id, lti, context) : undefined;
+    const job: Convolution = { node, id, lti, context, response: carry?.response };
+    emitDirect(job);
+    if (context.maxLength > directUpTo) emitSingle(job);
+    if (context.maxLength > alwaysFits) emitLarge(job);
+    carry?.finish();
+  },
+});
