@@ -1,0 +1,196 @@
+/** The example pages in a real Chromium: both modes agree with PyTorch, the controls work, a missing WebGPU is explained. */
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { assemblePage, buildBundle, readTestSet } from "../../scripts/examples.ts";
+import { root } from "../repo/source.ts";
+import { type TestPage, withPage } from "../setup/browser.ts";
+
+/** Where screenshots go when somebody asks for them, to be looked at and kept in docs/images. */
+const screenshots = process.env["RECURVE_SCREENSHOTS"];
+
+let folder = "";
+const served = (name: string): string => join(folder, name);
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "recurve-pages-"));
+  for (const name of ["s4d-sfmnist", "s4d-kws-raw"]) {
+    await mkdir(served(name));
+    buildBundle(root, name, join(served(name), "bundle"));
+    await assemblePage(root, name, served(name));
+  }
+}, 120_000);
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const status = (page: Page): Promise<string | null> => page.textContent("#status");
+
+/** Waits until the input shown is through both modes. */
+async function finished(page: Page): Promise<void> {
+  await page.waitForSelector("#results[data-state=done]", { timeout: 120_000 });
+}
+
+/** Runs what `act` starts to its end. */
+async function through(page: Page, act: () => Promise<void>): Promise<void> {
+  await page.evaluate(`delete document.getElementById("results").dataset.state`);
+  await act();
+  await finished(page);
+}
+
+/** The class in bold, and the number of the same row under "At once". */
+async function leader(page: Page): Promise<{ label: string | null; whole: string | null; live: string | null }> {
+  const numbers = page.locator("tr.best .number");
+  return {
+    label: await page.textContent("tr.best th"),
+    live: await numbers.nth(0).textContent(),
+    whole: await numbers.nth(1).textContent(),
+  };
+}
+
+async function keep(page: Page, name: string): Promise<void> {
+  if (screenshots === undefined) return;
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    await page.screenshot({ path: join(screenshots, `${name}-${colorScheme}.png`), fullPage: true });
+  }
+}
+
+async function open({ page, url }: TestPage): Promise<void> {
+  await page.goto(url);
+  await page.selectOption("#speed", "full");
+  await finished(page);
+}
+
+describe("s4d-sfmnist page", () => {
+  it("reads a picture of the test set step by step and at once, to PyTorch's class", async () => {
+    const { labels, predictions } = await readTestSet(join(root, "examples", "s4d-sfmnist"));
+    const config = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];
+    await withPage(served("s4d-sfmnist"), async (test) => {
+      const { page, errors } = test;
+      await open(test);
+      const best = await leader(page);
+      expect(best.label).toBe(config[predictions[0] ?? -1]);
+      expect(best.whole).toBe(best.live);
+      expect(await status(page)).toBe(
+        `${best.label}. ${labels[0] === predictions[0] ? "That is right." : `The label says ${config[labels[0] ?? -1]}.`}`,
+      );
+      expect(Number(await page.textContent("#apart"))).toBeLessThan(3e-4);
+      expect(await page.textContent("#adapter")).not.toBe("");
+      await keep(page, "s4d-sfmnist");
+      expect(errors).toEqual([]);
+    });
+  });
+
+  it("goes back in the history by the scrubber's keys, and takes a drawing of the pointer and of the keyboard", async () => {
+    await withPage(served("s4d-sfmnist"), async (test) => {
+      const { page, errors } = test;
+      await open(test);
+      await page.focus("#scrubber");
+      await page.keyboard.press("Home");
+      expect(await page.textContent("#steps")).toBe("0 of 784 pixels");
+      await page.keyboard.press("ArrowRight");
+      expect(await page.textContent("#steps")).toBe("7 of 784 pixels");
+
+      await page.click("#clear");
+      const box = await page.locator("#picture").boundingBox();
+      if (box === null) throw new Error("the picture has no box");
+      await through(page, async () => {
+        await page.mouse.move(box.x + 0.35 * box.width, box.y + 0.1 * box.height);
+        await page.mouse.down();
+        await page.mouse.move(box.x + 0.35 * box.width, box.y + 0.9 * box.height, { steps: 20 });
+        await page.mouse.up();
+      });
+      expect(await status(page)).toMatch(/^[A-Z].*\.$/);
+      const inked = (): Promise<unknown> =>
+        page.evaluate(
+          `[...document.getElementById("picture").getContext("2d").getImageData(0, 0, 28, 28).data].filter((v, i) => i % 4 === 0 && v > 50).length`,
+        );
+      const before = Number(await inked());
+      expect(before).toBeGreaterThan(40);
+      await page.focus("#picture");
+      for (let i = 0; i < 6; i++) await page.keyboard.press("ArrowRight");
+      await through(page, () => page.keyboard.press("Space"));
+      await page.evaluate("document.activeElement.blur()");
+      expect(Number(await inked())).toBeGreaterThan(before);
+      expect(errors).toEqual([]);
+    });
+  });
+
+  it("says what to do where there is no WebGPU, and turns its controls off", async () => {
+    await withPage(served("s4d-sfmnist"), async ({ page, url }) => {
+      await page.addInitScript(`Object.defineProperty(Navigator.prototype, "gpu", { get: () => undefined })`);
+      await page.goto(url);
+      await page.waitForSelector("#failure:not([hidden])");
+      expect(await page.textContent("#failure")).toContain("offers no WebGPU");
+      expect(await page.locator("main button:enabled").count()).toBe(0);
+    });
+  });
+});
+
+describe("s4d-kws-raw page", () => {
+  it("hears a clip of the test set to PyTorch's word, and a sound file", async () => {
+    const words = ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"];
+    const { predictions, inputs, length } = await readTestSet(join(root, "examples", "s4d-kws-raw"));
+    await withPage(served("s4d-kws-raw"), async (test) => {
+      const { page, errors } = test;
+      await open(test);
+      const best = await leader(page);
+      expect(best.label).toBe(words[predictions[0] ?? -1]);
+      expect(best.whole).toBe(best.live);
+      expect(Number(await page.textContent("#apart"))).toBeLessThan(1e-3);
+      await keep(page, "s4d-kws-raw");
+
+      const samples = inputs(0, 1).map((x) => x / 8);
+      await through(page, () => page.setInputFiles("#file", { name: "word.wav", mimeType: "audio/wav", buffer: wav(samples, 8000) }));
+      expect(await status(page)).toMatch(/^[a-z]+\.$/);
+      expect(await page.textContent("#steps")).toBe(`${length} of ${length} samples`);
+      await page.setInputFiles("#file", { name: "no-sound.wav", mimeType: "audio/wav", buffer: Buffer.from("not a sound") });
+      await page.waitForFunction(`document.getElementById("status").textContent.includes("no-sound.wav is not a sound")`);
+      expect(errors).toEqual([]);
+    });
+  });
+});
+
+describe("every page", () => {
+  it("names each of its controls", async () => {
+    for (const name of ["s4d-sfmnist", "s4d-kws-raw"]) {
+      await withPage(served(name), async (test) => {
+        await open(test);
+        const unnamed = await test.page.evaluate(
+          `[...document.querySelectorAll("button, input, select, canvas[tabindex], svg")].filter((e) => !e.textContent.trim() && !e.getAttribute("aria-label") && !e.labels?.length).map((e) => e.outerHTML)`,
+        );
+        expect(unnamed).toEqual([]);
+        expect(await test.page.getAttribute("html", "lang")).toBe("en");
+      });
+    }
+  });
+
+  it("fits a narrow screen", async () => {
+    await withPage(served("s4d-sfmnist"), async (test) => {
+      await test.page.setViewportSize({ width: 360, height: 740 });
+      await open(test);
+      expect(await test.page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360);
+    });
+  });
+});
+
+/** A WAV file of 16-bit samples, one channel. */
+function wav(samples: Float32Array, rate: number): Buffer {
+  const file = Buffer.alloc(44 + 2 * samples.length);
+  file.write("RIFF", 0);
+  file.writeUInt32LE(file.length - 8, 4);
+  file.write("WAVEfmt ", 8);
+  file.writeUInt32LE(16, 16);
+  file.writeUInt16LE(1, 20);
+  file.writeUInt16LE(1, 22);
+  file.writeUInt32LE(rate, 24);
+  file.writeUInt32LE(2 * rate, 28);
+  file.writeUInt16LE(2, 32);
+  file.writeUInt16LE(16, 34);
+  file.write("data", 36);
+  file.writeUInt32LE(2 * samples.length, 40);
+  samples.forEach((s, i) => file.writeInt16LE(Math.round(32767 * Math.max(-1, Math.min(1, s))), 44 + 2 * i));
+  return file;
+}
