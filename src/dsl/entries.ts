@@ -28,7 +28,13 @@ export function isScalar(x: unknown): x is Scalar {
 /** The expression of an entry. */
 export function entryExpr(entry: Entry): Expr {
   if (typeof entry === "number") return constant(entry);
-  return isScalar(entry) ? entry.expr : fail("bad-entry", "an entry of a system is neither a number nor made of its parameters", "build entries with neg, times, plus, minus, over, sq");
+  return isScalar(entry)
+    ? entry.expr
+    : fail(
+        "bad-entry",
+        "an entry of a system is neither a number nor made of its parameters",
+        "build entries with neg, times, plus, minus, over, sq",
+      );
 }
 
 /** A call, computed now where all its arguments are numbers. */
@@ -56,7 +62,12 @@ export const sq = (a: Entry): Scalar => scalarCall("mul", a, a);
  */
 export function mat(rows: readonly (readonly Entry[])[]): Matrix {
   const width = rows[0]?.length ?? 0;
-  if (width === 0 || rows.some((row) => row.length !== width)) fail("bad-matrix", `the rows of a matrix have ${rows.map((r) => r.length).join(", ")} entries`, "give every row the same number of entries, at least one");
+  if (width === 0 || rows.some((row) => row.length !== width))
+    fail(
+      "bad-matrix",
+      `the rows of a matrix have ${rows.map((r) => r.length).join(", ")} entries`,
+      "give every row the same number of entries, at least one",
+    );
   return { kind: "matrix", rows: rows.map((row) => row.map(entryExpr)) };
 }
 

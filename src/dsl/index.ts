@@ -1,13 +1,66 @@
 /** What a model file imports as `recurve`: the layers, the declarations, and the types of tensors. */
 export { diag, mat, matOf, minus, neg, over, plus, sq, times, type Entry, type Matrix, type Scalar } from "./entries.ts";
 export { constant, logUniform, normal, uniform, values } from "./init.ts";
-export { batchNorm, conv, embed, glu, layerNorm, linear, residual, rmsNorm, type ConvOptions, type LinearOptions, type NormOptions } from "./layers.ts";
+export {
+  batchNorm,
+  conv,
+  embed,
+  glu,
+  layerNorm,
+  linear,
+  residual,
+  rmsNorm,
+  type ConvOptions,
+  type LinearOptions,
+  type NormOptions,
+} from "./layers.ts";
 export { model, sequence, tokens, type InputSpec, type Model, type ModelOptions } from "./model.ts";
 export {
-  abs, add, cos, div, elu, erf, exp, gelu, geluTanh, leakyRelu, log, maximum, minimum, mul, pointwise, relu, sigmoid, silu, sin, softplus, sqrt, square, squaredRelu, sub, tanh,
-  type Binary, type Pointwise, type Unary, type UnaryOfBoth,
+  abs,
+  add,
+  cos,
+  div,
+  elu,
+  erf,
+  exp,
+  gelu,
+  geluTanh,
+  leakyRelu,
+  log,
+  maximum,
+  minimum,
+  mul,
+  pointwise,
+  relu,
+  sigmoid,
+  silu,
+  sin,
+  softplus,
+  sqrt,
+  square,
+  squaredRelu,
+  sub,
+  tanh,
+  type Binary,
+  type Pointwise,
+  type Unary,
+  type UnaryOfBoth,
 } from "./pointwise.ts";
 export { concat, first, last, max, mean, ofWidth, split, type Pool } from "./shape.ts";
-export { dense, param, s4d, ssm, type DenseOptions, type Discretization, type FamilyOptions, type Param, type ParamOptions, type S4dOptions, type SsmLayer, type SsmSpec, type SystemMatrices } from "./ssm.ts";
+export {
+  dense,
+  param,
+  s4d,
+  ssm,
+  type DenseOptions,
+  type Discretization,
+  type FamilyOptions,
+  type Param,
+  type ParamOptions,
+  type S4dOptions,
+  type SsmLayer,
+  type SsmSpec,
+  type SystemMatrices,
+} from "./ssm.ts";
 export type { Channels, Ids, Pooled, Seq, Sequence, Tensor, Vec, WithWidth } from "./tensor.ts";
 export { scope, type Named } from "./trace.ts";

@@ -23,9 +23,23 @@ export interface LinearOptions<W extends number> extends Named {
   readonly init?: Init;
 }
 
-function affine(x: ValueId, inputs: number, outputs: number, layer: string, options: { readonly bias?: boolean; readonly init?: Init }): ValueId {
+function affine(
+  x: ValueId,
+  inputs: number,
+  outputs: number,
+  layer: string,
+  options: { readonly bias?: boolean; readonly init?: Init },
+): ValueId {
   const { builder } = trace();
-  const weight = parameter(layer, "weight", [{ name: "O", size: outputs }, { name: "I", size: inputs }], options.init ?? fanIn(inputs));
+  const weight = parameter(
+    layer,
+    "weight",
+    [
+      { name: "O", size: outputs },
+      { name: "I", size: inputs },
+    ],
+    options.init ?? fanIn(inputs),
+  );
   const product = builder.matmul(x, weight, "H", here());
   if (options.bias === false) return product;
   const bias = parameter(layer, "bias", [channels(outputs)], fanIn(inputs));
@@ -49,11 +63,19 @@ export function glu<S extends Channels, const W extends number>(x: Tensor<S>, op
 }
 
 /** Rows of a table. Shapes: `weight` `[V width]`. */
-export function embed<V extends number, const W extends number>(ids: Tensor<Ids<V>>, options: { readonly width: W; readonly init?: Init } & Named): Tensor<Seq<W>> {
+export function embed<V extends number, const W extends number>(
+  ids: Tensor<Ids<V>>,
+  options: { readonly width: W; readonly init?: Init } & Named,
+): Tensor<Seq<W>> {
   const { width } = options;
   checkWidth(width);
   const running = trace();
-  const table = parameter(layerName("embed", options.name), "weight", [{ name: "V", size: ids.shape.V }, channels(width)], options.init ?? normal());
+  const table = parameter(
+    layerName("embed", options.name),
+    "weight",
+    [{ name: "V", size: ids.shape.V }, channels(width)],
+    options.init ?? normal(),
+  );
   return makeTensor({ L: "L", H: width }, running.builder.embed(valueOf(ids), table, here()), running);
 }
 

@@ -29,18 +29,22 @@ const length: Dim = { name: "L", size: "L" };
 
 /** An input of `width` numbers at every time step: F32 `[B, L, width]`. */
 export function sequence<const W extends number>(width: W): InputSpec<Seq<W>> {
-  if (!Number.isInteger(width) || width < 1) fail("bad-width", `a sequence of ${width} channels`, "give a whole number of channels, at least 1");
+  if (!Number.isInteger(width) || width < 1)
+    fail("bad-width", `a sequence of ${width} channels`, "give a whole number of channels, at least 1");
   return { shape: { L: "L", H: width }, type: { dtype: "f32", dims: [batch, length, { name: "H", size: width }] } };
 }
 
 /** An input of one id below `vocabulary` at every time step: I32 `[B, L]`. */
 export function tokens<const V extends number>(vocabulary: V): InputSpec<Ids<V>> {
-  if (!Number.isInteger(vocabulary) || vocabulary < 1) fail("bad-width", `a vocabulary of ${vocabulary} ids`, "give a whole number of ids, at least 1");
+  if (!Number.isInteger(vocabulary) || vocabulary < 1)
+    fail("bad-width", `a vocabulary of ${vocabulary} ids`, "give a whole number of ids, at least 1");
   return { shape: { L: "L", V: vocabulary }, type: { dtype: "i32", dims: [batch, length] } };
 }
 
 type Inputs = Readonly<Record<string, InputSpec<object>>>;
-type TensorsOf<I> = { readonly [K in keyof I]: I[K] extends { readonly shape: infer S extends object } ? Tensor<S> : never };
+type TensorsOf<I> = I extends infer J
+  ? { readonly [K in keyof J]: J[K] extends { readonly shape: infer S extends object } ? Tensor<S> : never }
+  : never;
 
 /**
  * Declares a model: `build` maps its inputs to its outputs, by name.
@@ -76,7 +80,12 @@ function outputsOf(results: unknown): GraphOutput[] {
 
 function checkName(name: string): void {
   if (/^[A-Za-z_]\w*$/.test(name)) return;
-  throw new CompileError({ code: "bad-name", message: `"${name}" is no name for an input or output`, fix: "use letters, digits and _, a letter first", loc: here() });
+  throw new CompileError({
+    code: "bad-name",
+    message: `"${name}" is no name for an input or output`,
+    fix: "use letters, digits and _, a letter first",
+    loc: here(),
+  });
 }
 
 /** Whether a value is what `model` returns. */

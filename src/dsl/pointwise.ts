@@ -44,7 +44,9 @@ const cube = call("mul", x, call("mul", x, x));
 /** x Phi(x), by the error function. Source: Hendrycks and Gimpel 2016, the exact form. */
 export const gelu: Unary = unary(halfTimesOnePlus(call("erf", call("mul", num(Math.SQRT1_2), x))));
 /** `gelu` approximated by tanh. Source: Hendrycks and Gimpel 2016, section 2. */
-export const geluTanh: Unary = unary(halfTimesOnePlus(call("tanh", call("mul", num(Math.sqrt(2 / Math.PI)), call("add", x, call("mul", num(0.044715), cube))))));
+export const geluTanh: Unary = unary(
+  halfTimesOnePlus(call("tanh", call("mul", num(Math.sqrt(2 / Math.PI)), call("add", x, call("mul", num(0.044715), cube))))),
+);
 /** max(x, 0) */
 export const relu: Unary = unary(call("max", x, num(0)));
 /** x sigmoid(x) */
@@ -109,13 +111,23 @@ export type Pointwise<A extends readonly number[]> = <S extends Channels>(...arg
  * Throws: CompileError `pointwise-not-lifted` where the model file was not loaded by the compiler.
  */
 export function pointwise<const A extends readonly number[]>(arrow: (...args: A) => number, lifted?: Expr): Pointwise<A> {
-  if (lifted === undefined) fail("pointwise-not-lifted", "pointwise() was called outside of the compiler, which reads the arrow's source", "load the model file with `recurve build`, or the function loadModel");
-  if (arityOf(lifted) > arrow.length) fail("pointwise-not-lifted", "the lifted expression has more arguments than its arrow", "pass the arrow alone");
+  if (lifted === undefined)
+    fail(
+      "pointwise-not-lifted",
+      "pointwise() was called outside of the compiler, which reads the arrow's source",
+      "load the model file with `recurve build`, or the function loadModel",
+    );
+  if (arityOf(lifted) > arrow.length)
+    fail("pointwise-not-lifted", "the lifted expression has more arguments than its arrow", "pass the arrow alone");
   return <S extends Channels>(...args: TensorsLike<A, S>) => {
     const tensors: readonly Tensor<S>[] = args;
     const [first, ...rest] = tensors;
     if (first === undefined || tensors.length !== arrow.length)
-      fail("pointwise-arguments", `a pointwise function of ${arrow.length} arguments was called with ${tensors.length}`, "pass one tensor for each parameter of the arrow");
+      fail(
+        "pointwise-arguments",
+        `a pointwise function of ${arrow.length} arguments was called with ${tensors.length}`,
+        "pass one tensor for each parameter of the arrow",
+      );
     return mapTensors(lifted, first, ...rest);
   };
 }

@@ -30,11 +30,18 @@ export const first: Pool = pool("first");
  * Consecutive parts of the channels.
  * Throws: CompileError `split-widths` where `widths` do not sum to the channels of `x`.
  */
-export function split<S extends Channels, const W extends readonly number[]>(x: Tensor<S>, widths: W): { readonly [K in keyof W]: Tensor<WithWidth<S, W[K]>> } {
+export function split<S extends Channels, const W extends readonly number[]>(
+  x: Tensor<S>,
+  widths: W,
+): { readonly [K in keyof W]: Tensor<WithWidth<S, W[K]>> } {
   const running = trace();
   const total = widths.reduce((sum, w) => sum + w, 0);
   if (total !== x.shape.H || widths.some((w) => !Number.isInteger(w) || w < 1))
-    fail("split-widths", `widths ${widths.join(" + ")} = ${total} do not split H=${x.shape.H}`, "make the widths whole numbers that sum to the channels");
+    fail(
+      "split-widths",
+      `widths ${widths.join(" + ")} = ${total} do not split H=${x.shape.H}`,
+      "make the widths whole numbers that sum to the channels",
+    );
   let start = 0;
   const parts = widths.map((width) => {
     const part = reshaped(x, width, running.builder.slice(valueOf(x), start, width, here()));
@@ -45,7 +52,10 @@ export function split<S extends Channels, const W extends readonly number[]>(x: 
 }
 
 /** Channels side by side. The width is a plain `number` to the type checker; `ofWidth` names it. */
-export function concat<S extends Channels>(x: Tensor<S>, ...others: readonly Tensor<WithWidth<NoInfer<S>, number>>[]): Tensor<WithWidth<S, number>>;
+export function concat<S extends Channels>(
+  x: Tensor<S>,
+  ...others: readonly Tensor<WithWidth<NoInfer<S>, number>>[]
+): Tensor<WithWidth<S, number>>;
 export function concat<S extends Channels>(x: Tensor<S>, ...others: readonly AnyTensor[]): Tensor<WithWidth<S, number>> {
   const running = trace();
   const value = running.builder.concat([x, ...others].map(valueOf), here());

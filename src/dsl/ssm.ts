@@ -62,14 +62,23 @@ export function dense<S extends Sequence>(x: Tensor<S>, options: DenseOptions): 
 }
 
 /** The node of a family with its parameters under `leaf` names. */
-function familyLayer<S extends Sequence>(family: Family, x: Tensor<S>, state: number, own: Options, options: FamilyOptions, leaf: (param: string) => string): Tensor<S> {
+function familyLayer<S extends Sequence>(
+  family: Family,
+  x: Tensor<S>,
+  state: number,
+  own: Options,
+  options: FamilyOptions,
+  leaf: (param: string) => string,
+): Tensor<S> {
   checkState(state);
   const running = trace();
   const layer = layerName(family.name, options.name);
   const [deltaMin, deltaMax] = options.delta ?? [1e-3, 1e-1];
   const settings = { ...own, deltaMin, deltaMax };
   const dims = paramDims(family, { H: x.shape.H, N: state, M: 1, P: 1 }, here());
-  const params = [...dims].map(([name, d]) => parameter(layer, leaf(name), d, { kind: "family", family: family.name, param: name, options: settings }));
+  const params = [...dims].map(([name, d]) =>
+    parameter(layer, leaf(name), d, { kind: "family", family: family.name, param: name, options: settings }),
+  );
   const form = { stage: "family", family: family.name, discretization: options.discretize ?? "zoh", state, options: settings } as const;
   return makeTensor(x.shape, running.builder.ssm(form, [valueOf(x), ...params], here()), running);
 }
@@ -113,7 +122,10 @@ function positiveParam(value: number, options: ParamOptions = {}): Param<Scalar>
 function matrixParam(rows: number, columns: number, init: number | Init = normal(0, 1 / Math.sqrt(columns))): Param<Matrix> {
   checkState(rows);
   checkState(columns);
-  const view = (entry: (k: number) => Expr): Matrix => ({ kind: "matrix", rows: Array.from({ length: rows }, (_, i) => Array.from({ length: columns }, (__, j) => entry(i * columns + j))) });
+  const view = (entry: (k: number) => Expr): Matrix => ({
+    kind: "matrix",
+    rows: Array.from({ length: rows }, (_, i) => Array.from({ length: columns }, (__, j) => entry(i * columns + j))),
+  });
   return { kind: "param", size: [rows, columns], init: asInit(init), perChannel: false, positive: false, view };
 }
 
@@ -144,7 +156,7 @@ export interface SystemMatrices {
   readonly D?: Matrix;
 }
 
-type Views<P> = { readonly [K in keyof P]: P[K] extends Param<infer V> ? V : never };
+type Views<P> = P extends infer Q ? { readonly [K in keyof Q]: Q[K] extends Param<infer V> ? V : never } : never;
 /** An `ssm` as a layer: the same system on every channel. */
 export type SsmLayer = <S extends Sequence>(x: Tensor<S>, options?: Named) => Tensor<S>;
 
@@ -152,7 +164,11 @@ export type SsmLayer = <S extends Sequence>(x: Tensor<S>, options?: Named) => Te
  * Declares a layer by its system x' = A x + B u, y = C x + D u; entries are numbers, parameters, or formulas of both.
  * Throws: CompileError `bad-matrix`, where the layer is declared.
  */
-export function ssm<const P extends { readonly [K in keyof P]: Param }>(name: string, spec: SsmSpec<P>, system: (params: Views<P>) => SystemMatrices): SsmLayer {
+export function ssm<const P extends { readonly [K in keyof P]: Param }>(
+  name: string,
+  spec: SsmSpec<P>,
+  system: (params: Views<P>) => SystemMatrices,
+): SsmLayer {
   checkState(spec.state);
   const declared: Readonly<Record<string, Param>> = spec.params ?? {};
   const entries = entriesOf(spec.state, system(viewsOf(declared) as Views<P>));
@@ -164,14 +180,27 @@ export function ssm<const P extends { readonly [K in keyof P]: Param }>(name: st
     const { delta = 1 } = spec;
     if (typeof delta !== "number") args.push(deltaArg(layer, delta, channels));
     const options_ = typeof delta === "number" ? { delta } : {};
-    const form = { stage: "family", family: "dense", discretization: spec.discretize ?? "zoh", state: spec.state, options: options_, entries } as const;
+    const form = {
+      stage: "family",
+      family: "dense",
+      discretization: spec.discretize ?? "zoh",
+      state: spec.state,
+      options: options_,
+      entries,
+    } as const;
     return makeTensor(x.shape, running.builder.ssm(form, args, here()), running);
   };
 }
 
 function declare(layer: string, key: string, p: Param, channels: Dim): ValueId {
   const [rows, columns] = p.size;
-  const own: Dim[] = rows === undefined || columns === undefined ? [] : [{ name: "N", size: rows }, { name: "N2", size: columns }];
+  const own: Dim[] =
+    rows === undefined || columns === undefined
+      ? []
+      : [
+          { name: "N", size: rows },
+          { name: "N2", size: columns },
+        ];
   return parameter(layer, p.positive ? `log_${key}` : key, p.perChannel ? [channels, ...own] : own, p.init);
 }
 
@@ -195,8 +224,14 @@ function viewsOf(declared: Readonly<Record<string, Param>>): Readonly<Record<str
 function entriesOf(state: number, { A, B, C, D }: SystemMatrices): SystemEntries {
   const rows = (what: string, matrix: Matrix, r: number, c: number): Matrix["rows"] => {
     const got = `[${matrix.rows.length} ${matrix.rows[0]?.length ?? 0}]`;
-    if (got !== `[${r} ${c}]`) fail("bad-matrix", `${what} is ${got}, with state ${state} it must be [${r} ${c}]`, "write A [N N], B [N 1], C [1 N], D [1 1]");
+    if (got !== `[${r} ${c}]`)
+      fail("bad-matrix", `${what} is ${got}, with state ${state} it must be [${r} ${c}]`, "write A [N N], B [N 1], C [1 N], D [1 1]");
     return matrix.rows;
   };
-  return { A: rows("A", A, state, state), B: rows("B", B, state, 1), C: rows("C", C, 1, state), D: D === undefined ? [[num(0)]] : rows("D", D, 1, 1) };
+  return {
+    A: rows("A", A, state, state),
+    B: rows("B", B, state, 1),
+    C: rows("C", C, 1, state),
+    D: D === undefined ? [[num(0)]] : rows("D", D, 1, 1),
+  };
 }

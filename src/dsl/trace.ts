@@ -86,9 +86,11 @@ export function trace(): Trace {
  */
 export function valueOf(tensor: AnyTensor): ValueId {
   const running = trace();
-  if (!isTensor(tensor)) fail("not-a-tensor", `expected a tensor, got ${describe(tensor)}`, "pass the result of a layer or an input of the model");
+  if (!isTensor(tensor))
+    fail("not-a-tensor", `expected a tensor, got ${describe(tensor)}`, "pass the result of a layer or an input of the model");
   const { value, owner } = traced(tensor);
-  if (owner !== running) fail("foreign-tensor", "a tensor of another model was passed to a layer", "use only tensors made inside this model's function");
+  if (owner !== running)
+    fail("foreign-tensor", "a tensor of another model was passed to a layer", "use only tensors made inside this model's function");
   if (value > nodeLimit) fail("model-too-large", `the model has more than ${nodeLimit} nodes`, "look for a loop that does not end");
   return value;
 }

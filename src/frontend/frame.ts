@@ -11,7 +11,7 @@ export function codeFrame(source: string, line: number, column: number): string 
   for (let n = Math.max(1, line - 1); n <= last; n++) {
     const text = lines[n - 1] ?? "";
     out.push(`${n === line ? ">" : " "} ${String(n).padStart(width)} | ${text}`.trimEnd());
-    if (n === line) out.push(`  ${" ".repeat(width)} | ${(text.slice(0, column - 1)).replaceAll(/[^\t]/g, " ")}^`);
+    if (n === line) out.push(`  ${" ".repeat(width)} | ${text.slice(0, column - 1).replaceAll(/[^\t]/g, " ")}^`);
   }
   return out.join("\n");
 }

@@ -42,7 +42,9 @@ const supported = "use numbers, + - * / **, comparisons, ?:, if with returns, co
 
 /** Throws: LiftError at whatever cannot be lifted. */
 export function lift(checker: ts.TypeChecker, node: ts.Expression): Lifted {
-  const fn = functionOf(checker, node) ?? unsupported(node, "what is passed to pointwise()", "pass an arrow, or the name of a function or of a const arrow");
+  const fn =
+    functionOf(checker, node) ??
+    unsupported(node, "what is passed to pointwise()", "pass an arrow, or the name of a function or of a const arrow");
   const captures: string[] = [];
   const arity = fn.parameters.length;
   const capture = (name: string): Expr => arg(arity + (captures.includes(name) ? captures.indexOf(name) : captures.push(name) - 1));
@@ -74,12 +76,15 @@ function functionOf(checker: ts.TypeChecker, node: ts.Expression): FunctionNode 
 }
 
 function unwrap(node: ts.Expression): ts.Expression {
-  if (ts.isParenthesizedExpression(node) || ts.isAsExpression(node) || ts.isSatisfiesExpression(node) || ts.isNonNullExpression(node)) return unwrap(node.expression);
+  if (ts.isParenthesizedExpression(node) || ts.isAsExpression(node) || ts.isSatisfiesExpression(node) || ts.isNonNullExpression(node))
+    return unwrap(node.expression);
   return node;
 }
 
 function symbolOf(checker: ts.TypeChecker, node: ts.Identifier): ts.Symbol | undefined {
-  const symbol = ts.isShorthandPropertyAssignment(node.parent) ? checker.getShorthandAssignmentValueSymbol(node.parent) : checker.getSymbolAtLocation(node);
+  const symbol = ts.isShorthandPropertyAssignment(node.parent)
+    ? checker.getShorthandAssignmentValueSymbol(node.parent)
+    : checker.getSymbolAtLocation(node);
   return symbol !== undefined && (symbol.flags & ts.SymbolFlags.Alias) !== 0 ? checker.getAliasedSymbol(symbol) : symbol;
 }
 
@@ -94,7 +99,8 @@ function isConst(node: ts.Declaration): node is ts.VariableDeclaration {
 
 function liftBody(fn: FunctionNode, context: Context): Expr {
   const { body } = fn;
-  if (body === undefined || fn.asteriskToken !== undefined || fn.modifiers?.some((m) => m.kind === ts.SyntaxKind.AsyncKeyword)) unsupported(fn, "an async or generator function");
+  if (body === undefined || fn.asteriskToken !== undefined || fn.modifiers?.some((m) => m.kind === ts.SyntaxKind.AsyncKeyword))
+    unsupported(fn, "an async or generator function");
   return ts.isBlock(body) ? liftStatements(body.statements, context, fn) : liftNumber(body, context);
 }
 
@@ -102,13 +108,21 @@ function liftBody(fn: FunctionNode, context: Context): Expr {
 function liftStatements(statements: readonly ts.Statement[], context: Context, fn: ts.Node): Expr {
   const [head, ...rest] = statements;
   if (head === undefined) return unsupported(fn, "a function that may end without a value", "end every path with a return");
-  if (ts.isReturnStatement(head)) return head.expression === undefined ? unsupported(head, "a return without a value", "return a number") : liftNumber(head.expression, context);
+  if (ts.isReturnStatement(head))
+    return head.expression === undefined
+      ? unsupported(head, "a return without a value", "return a number")
+      : liftNumber(head.expression, context);
   if (ts.isEmptyStatement(head)) return liftStatements(rest, context, fn);
   if (ts.isBlock(head)) return liftStatements([...head.statements, ...rest], context, fn);
   if (ts.isIfStatement(head)) {
     const otherwise = head.elseStatement === undefined ? [] : [head.elseStatement];
     const condition = liftCondition(head.expression, context);
-    return call("select", condition, liftStatements([head.thenStatement, ...rest], context, fn), liftStatements([...otherwise, ...rest], context, fn));
+    return call(
+      "select",
+      condition,
+      liftStatements([head.thenStatement, ...rest], context, fn),
+      liftStatements([...otherwise, ...rest], context, fn),
+    );
   }
   if (ts.isVariableStatement(head)) return liftStatements(rest, withLocals(head, context), fn);
   return unsupported(head, describe(head));
@@ -122,7 +136,8 @@ function withLocals(statement: ts.VariableStatement, context: Context): Context 
     if (!isConst(declaration)) unsupported(declaration, "a variable that can change", "declare it with const");
     if (declaration.initializer === undefined) unsupported(declaration, "a variable without a value");
     // A local function is put in place where it is called.
-    if (functionOf(context.checker, declaration.initializer) === undefined) env.set(symbol, liftAny(declaration.initializer, { ...context, env }));
+    if (functionOf(context.checker, declaration.initializer) === undefined)
+      env.set(symbol, liftAny(declaration.initializer, { ...context, env }));
   }
   return { ...context, env };
 }
@@ -146,7 +161,8 @@ function liftAny(wrapped: ts.Expression, context: Context): Expr {
   if (ts.isNumericLiteral(node)) return constant(Number(node.text));
   if (ts.isPrefixUnaryExpression(node)) return liftPrefix(node, context);
   if (ts.isBinaryExpression(node)) return liftBinary(node, context);
-  if (ts.isConditionalExpression(node)) return call("select", liftCondition(node.condition, context), liftNumber(node.whenTrue, context), liftNumber(node.whenFalse, context));
+  if (ts.isConditionalExpression(node))
+    return call("select", liftCondition(node.condition, context), liftNumber(node.whenTrue, context), liftNumber(node.whenFalse, context));
   if (ts.isCallExpression(node)) return liftCall(node, context);
   if (ts.isIdentifier(node)) return liftName(node, context);
   if (ts.isPropertyAccessExpression(node)) return liftProperty(node, context);
@@ -188,7 +204,8 @@ function liftBinary(node: ts.BinaryExpression, context: Context): Expr {
   const fn = operators.get(kind);
   if (fn !== undefined) return call(fn, liftNumber(node.left, context), liftNumber(node.right, context));
   if (kind === ts.SyntaxKind.AsteriskAsteriskToken) return power(liftNumber(node.left, context), liftNumber(node.right, context));
-  if (kind === ts.SyntaxKind.AmpersandAmpersandToken || kind === ts.SyntaxKind.BarBarToken) return liftConnective(node, kind === ts.SyntaxKind.BarBarToken, context);
+  if (kind === ts.SyntaxKind.AmpersandAmpersandToken || kind === ts.SyntaxKind.BarBarToken)
+    return liftConnective(node, kind === ts.SyntaxKind.BarBarToken, context);
   if (kind === ts.SyntaxKind.PercentToken) return unsupported(node, "the operator %", "write x - y * Math.floor(x / y)");
   return unsupported(node, `the operator ${node.operatorToken.getText()}`);
 }
@@ -206,9 +223,22 @@ function liftCall(node: ts.CallExpression, context: Context): Expr {
   if (node.arguments.some(ts.isSpreadElement)) unsupported(node, "a spread argument");
   if (ts.isPropertyAccessExpression(callee) && isGlobal(callee.expression, "Math", context)) {
     const args = node.arguments.map((a) => liftNumber(a, context));
-    return mathCall(callee.name.text, args) ?? unsupported(callee, `Math.${callee.name.text}`, "use abs, cbrt, ceil, cos, cosh, exp, expm1, floor, hypot, log, log1p, log2, log10, max, min, pow, round, sign, sin, sinh, sqrt, tan, tanh or trunc");
+    return (
+      mathCall(callee.name.text, args) ??
+      unsupported(
+        callee,
+        `Math.${callee.name.text}`,
+        "use abs, cbrt, ceil, cos, cosh, exp, expm1, floor, hypot, log, log1p, log2, log10, max, min, pow, round, sign, sin, sinh, sqrt, tan, tanh or trunc",
+      )
+    );
   }
-  const fn = functionOf(context.checker, callee) ?? unsupported(callee, `a call of ${callee.getText()}`, "call Math functions, or functions and const arrows declared in TypeScript source");
+  const fn =
+    functionOf(context.checker, callee) ??
+    unsupported(
+      callee,
+      `a call of ${callee.getText()}`,
+      "call Math functions, or functions and const arrows declared in TypeScript source",
+    );
   if (context.active.includes(fn)) unsupported(callee, `${callee.getText()}, which calls itself,`, "write it without recursion");
   return inline(fn, node, context);
 }
@@ -220,7 +250,8 @@ function inline(fn: FunctionNode, node: ts.CallExpression, context: Context): Ex
   fn.parameters.forEach((p, i) => {
     const given = node.arguments[i];
     const value = given === undefined ? p.initializer : given;
-    if (value === undefined || p.dotDotDotToken !== undefined) unsupported(p, "a parameter that may be undefined", "give it a default value");
+    if (value === undefined || p.dotDotDotToken !== undefined)
+      unsupported(p, "a parameter that may be undefined", "give it a default value");
     env.set(parameterSymbol(context.checker, p), given === undefined ? liftAny(value, { ...own, env }) : liftAny(value, context));
   });
   return liftBody(fn, { ...own, env });
@@ -234,10 +265,12 @@ function isGlobal(node: ts.Expression, name: string, context: Context): boolean 
 function liftProperty(node: ts.PropertyAccessExpression, context: Context): Expr {
   const text = node.getText();
   const known = mathConstants.get(text);
-  if (known !== undefined && ts.isIdentifier(node.expression) && isGlobal(node.expression, node.expression.text, context)) return constant(known);
+  if (known !== undefined && ts.isIdentifier(node.expression) && isGlobal(node.expression, node.expression.text, context))
+    return constant(known);
   const symbol = context.checker.getSymbolAtLocation(node.name);
   const declaration = symbol?.valueDeclaration;
-  if (declaration !== undefined && ts.isPropertyAssignment(declaration) && isReadonlyLiteral(declaration.parent)) return liftConstant(declaration.initializer, node, context);
+  if (declaration !== undefined && ts.isPropertyAssignment(declaration) && isReadonlyLiteral(declaration.parent))
+    return liftConstant(declaration.initializer, node, context);
   return captured(node, text, context);
 }
 
@@ -252,9 +285,12 @@ function liftName(node: ts.Identifier, context: Context): Expr {
   const local = symbol === undefined ? undefined : context.env.get(symbol);
   if (local !== undefined) return local;
   const declaration = symbol?.valueDeclaration;
-  if (declaration === undefined || node.text === "NaN" || node.text === "Infinity") return unsupported(node, node.text, "use a finite number");
-  if (isConst(declaration) && declaration.initializer !== undefined && ts.isIdentifier(declaration.name)) return liftConstant(declaration.initializer, node, context);
-  if (ts.isVariableDeclaration(declaration) && !isConst(declaration)) return unsupported(node, `${node.text}, which can change,`, `declare ${node.text} with const`);
+  if (declaration === undefined || node.text === "NaN" || node.text === "Infinity")
+    return unsupported(node, node.text, "use a finite number");
+  if (isConst(declaration) && declaration.initializer !== undefined && ts.isIdentifier(declaration.name))
+    return liftConstant(declaration.initializer, node, context);
+  if (ts.isVariableDeclaration(declaration) && !isConst(declaration))
+    return unsupported(node, `${node.text}, which can change,`, `declare ${node.text} with const`);
   return captured(node, node.text, context);
 }
 
@@ -277,7 +313,8 @@ function captured(node: ts.Expression, text: string, context: Context): Expr {
   if (!isNumber) return unsupported(node, `${text}, which is not a number,`);
   const outer = context.active[0];
   // Inside a function put in place from elsewhere, the names around it are not in scope at the call.
-  if (context.capture === undefined || context.active.some((fn) => fn !== outer && !isInside(fn, outer))) return unsupported(node, `${text}, whose value is not in its declaration,`, `declare ${text} as a const number`);
+  if (context.capture === undefined || context.active.some((fn) => fn !== outer && !isInside(fn, outer)))
+    return unsupported(node, `${text}, whose value is not in its declaration,`, `declare ${text} as a const number`);
   return context.capture(text);
 }
 
@@ -287,6 +324,9 @@ function isInside(node: ts.Node, outer: ts.Node | undefined): boolean {
 
 function describe(node: ts.Node): string {
   const [kind = ""] = Object.entries(ts.SyntaxKind).find(([, value]) => value === node.kind) ?? [];
-  const words = kind.replace(/(Statement|Expression|Literal|Keyword)$/, " $1").replaceAll(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+  const words = kind
+    .replace(/(Statement|Expression|Literal|Keyword)$/, " $1")
+    .replaceAll(/([a-z])([A-Z])/g, "$1 $2")
+    .toLowerCase();
   return `a ${words.trim()} (\`${node.getText().split("\n", 1)[0]?.slice(0, 40) ?? ""}\`)`;
 }

@@ -9,7 +9,10 @@ const div = (a: Expr, b: Expr): Expr => call("div", a, b);
 
 /** Constants by their name in source. */
 export const mathConstants: ReadonlyMap<string, number> = new Map([
-  ...(["E", "LN10", "LN2", "LOG10E", "LOG2E", "PI", "SQRT1_2", "SQRT2"] as const).map((name): [string, number] => [`Math.${name}`, Math[name]]),
+  ...(["E", "LN10", "LN2", "LOG10E", "LOG2E", "PI", "SQRT1_2", "SQRT2"] as const).map((name): [string, number] => [
+    `Math.${name}`,
+    Math[name],
+  ]),
   ["Number.EPSILON", Number.EPSILON],
   ["Number.MAX_SAFE_INTEGER", Number.MAX_SAFE_INTEGER],
 ]);

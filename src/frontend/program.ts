@@ -68,16 +68,28 @@ function optionsFor(source: string): ts.CompilerOptions {
  */
 export function checkProgram(path: string): UserProgram {
   const file = resolve(path);
-  if (!existsSync(file)) throw new CompileError({ code: "model-not-found", message: `there is no file ${displayPath(file)}`, fix: "give the path of a .ts file whose default export is a model" });
+  if (!existsSync(file))
+    throw new CompileError({
+      code: "model-not-found",
+      message: `there is no file ${displayPath(file)}`,
+      fix: "give the path of a .ts file whose default export is a model",
+    });
   const text = ts.sys.readFile(file) ?? "";
   const project = new Project({ compilerOptions: optionsFor(text), skipAddingFilesFromTsConfig: true, skipFileDependencyResolution: true });
   project.createSourceFile(`${dirname(file)}/recurve-ambient.d.ts`, ambient);
   project.createSourceFile(file, text, { overwrite: true });
   const program = project.getProgram().compilerObject;
   const entry = program.getSourceFile(file);
-  if (entry === undefined) throw new CompileError({ code: "model-not-found", message: `${displayPath(file)} is not a TypeScript file`, fix: "give a file whose name ends in .ts" });
+  if (entry === undefined)
+    throw new CompileError({
+      code: "model-not-found",
+      message: `${displayPath(file)} is not a TypeScript file`,
+      fix: "give a file whose name ends in .ts",
+    });
   const own = dirname(dirname(dslFile("index")));
-  const files = program.getSourceFiles().filter((f) => !f.isDeclarationFile && !f.fileName.includes("/node_modules/") && !isUnder(f.fileName, own));
+  const files = program
+    .getSourceFiles()
+    .filter((f) => !f.isDeclarationFile && !f.fileName.includes("/node_modules/") && !isUnder(f.fileName, own));
   const diagnostics = files.flatMap((f) => [...program.getSyntacticDiagnostics(f), ...program.getSemanticDiagnostics(f)]);
   const errors = diagnostics.filter((d) => d.category === ts.DiagnosticCategory.Error);
   if (errors.length > 0) throw typeError(errors);
@@ -94,7 +106,9 @@ const shown = 5;
 function typeError(all: readonly ts.Diagnostic[]): CompileError {
   const [head, ...rest] = all.slice(0, shown).map(textOf);
   const more = all.length > shown ? [`and ${all.length - shown} more`] : [];
-  const others = rest.map(({ loc, message, frame }) => `${loc === undefined ? "" : `${loc.file}:${loc.line}:${loc.column} `}${message}\n${frame ?? ""}`);
+  const others = rest.map(
+    ({ loc, message, frame }) => `${loc === undefined ? "" : `${loc.file}:${loc.line}:${loc.column} `}${message}\n${frame ?? ""}`,
+  );
   const frame = [head?.frame ?? "", ...others, ...more].filter((part) => part !== "").join("\n\n");
   return new CompileError({ code: "type-error", message: head?.message ?? "", fix: fixFor(head?.message ?? ""), loc: head?.loc, frame });
 }
@@ -108,10 +122,14 @@ function textOf(d: ts.Diagnostic): { readonly message: string; readonly loc: Loc
 
 /** What to do about TypeScript's message; a dim at fault is named. */
 function fixFor(message: string): string {
-  const dim = /Types of property '([A-Z])' are incompatible\.\s*Type '(.+?)' is not assignable to type '(.+?)'/.exec(message);
+  const dim = /'(?:shape\.)?([A-Z])' are incompatible.*\s+Type '(.+?)' is not assignable to type '(.+?)'/.exec(message);
   if (dim !== null) return `dim ${dim[1]} is ${dim[2]} here and must be ${dim[3]}`;
-  const missing = /Property '([A-Z])' is missing in type/.exec(message)?.[1];
-  if (missing === "L") return "dim L is missing: this needs a sequence, not a value pooled over time";
-  if (missing === "H") return "dim H is missing: this needs channels; turn ids into channels with embed()";
-  return "correct the model file; the editor shows the same error";
+  const missing = /Property '([A-Z])' is missing in type/.exec(message)?.[1] ?? "";
+  return missingDims.get(missing) ?? "correct the model file; an editor shows the same error";
 }
+
+const missingDims: ReadonlyMap<string, string> = new Map([
+  ["L", "dim L is missing: this needs a sequence, not a value pooled over time"],
+  ["H", "dim H is missing: this needs channels; embed() turns ids into channels"],
+  ["V", "dim V is missing: this needs ids, an input declared with tokens()"],
+]);

@@ -46,7 +46,11 @@ function insertionsOf(file: ts.SourceFile, checker: ts.TypeChecker, sites: Loc[]
   const visit = (node: ts.Node): void => {
     if (ts.isTypeNode(node)) return;
     const isWrapped = ts.isCallExpression(node) && mayBuildNodes(node.expression, checker);
-    if (isWrapped) found.push({ position: node.expression.getStart(file), text: `${atName}(${sites.push(locOf(file, node.expression.getStart(file))) - 1}, ` }, { position: node.expression.end, text: ")" });
+    if (isWrapped)
+      found.push(
+        { position: node.expression.getStart(file), text: `${atName}(${sites.push(locOf(file, node.expression.getStart(file))) - 1}, ` },
+        { position: node.expression.end, text: ")" },
+      );
     const arrow = ts.isCallExpression(node) && isPointwise(node.expression, checker) ? node.arguments[0] : undefined;
     if (arrow === undefined) return ts.forEachChild(node, visit);
     found.push({ position: arrow.end, text: `, ${liftedText(arrow, checker)}` });
@@ -71,7 +75,9 @@ function isNamespace(name: ts.Identifier, checker: ts.TypeChecker): boolean {
 /** Whether calling it gives a tensor, and it takes no `this` of its own: an arrow or function value, not a method. */
 function returnsTensor(callee: ts.Expression, checker: ts.TypeChecker): boolean {
   const signatures = checker.getTypeAtLocation(callee).getCallSignatures();
-  return signatures.some((s) => s.getReturnType().getSymbol()?.name === "Tensor" && s.declaration !== undefined && !ts.isMethodDeclaration(s.declaration));
+  return signatures.some(
+    (s) => s.getReturnType().getSymbol()?.name === "Tensor" && s.declaration !== undefined && !ts.isMethodDeclaration(s.declaration),
+  );
 }
 
 function isPointwise(callee: ts.Expression, checker: ts.TypeChecker): boolean {

@@ -29,22 +29,58 @@ export async function runScript(script: Script, sites: readonly Loc[], fallback:
     case "diagnostic":
       throw new CompileError({ ...outcome.diagnostic, loc: outcome.diagnostic.loc ?? fallback });
     case "thrown":
-      throw new CompileError({ code: "model-throws", message: `the model file throws ${outcome.message}`, fix: "correct the model file: it runs once, when the model is built", loc: thrownAt(outcome.stack, script) ?? lastCall ?? fallback });
+      throw new CompileError({
+        code: "model-throws",
+        message: `the model file throws ${outcome.message}`,
+        fix: "correct the model file: it runs once, when the model is built",
+        loc: thrownAt(outcome.stack, script) ?? lastCall ?? fallback,
+      });
     case "no-default":
-      throw new CompileError({ code: "model-no-default", message: "the model file has no default export", fix: "write `export default model(...)`", loc: fallback });
+      throw new CompileError({
+        code: "model-no-default",
+        message: "the model file has no default export",
+        fix: "write `export default model(...)`",
+        loc: fallback,
+      });
     case "wrong-default":
-      throw new CompileError({ code: "model-wrong-default", message: `the default export is ${outcome.what}, not a model`, fix: "write `export default model(...)`", loc: fallback });
+      throw new CompileError({
+        code: "model-wrong-default",
+        message: `the default export is ${outcome.what}, not a model`,
+        fix: "write `export default model(...)`",
+        loc: fallback,
+      });
     case "timeout":
-      throw new CompileError({ code: "model-timeout", message: `the model file did not finish within ${timeoutMs / 1000} s${lastCall === undefined ? "" : "; this is the last layer it called"}`, fix: "look for a loop that does not end", loc: lastCall ?? fallback });
+      throw new CompileError({
+        code: "model-timeout",
+        message: `the model file did not finish within ${timeoutMs / 1000} s${lastCall === undefined ? "" : "; this is the last layer it called"}`,
+        fix: "look for a loop that does not end",
+        loc: lastCall ?? fallback,
+      });
     case "memory":
-      throw new CompileError({ code: "model-memory", message: `the model file needs more than ${memoryMb} MB${lastCall === undefined ? "" : "; this is the last layer it called"}`, fix: "look for a loop that does not end; weights belong in a file, not in the model", loc: lastCall ?? fallback });
+      throw new CompileError({
+        code: "model-memory",
+        message: `the model file needs more than ${memoryMb} MB${lastCall === undefined ? "" : "; this is the last layer it called"}`,
+        fix: "look for a loop that does not end; weights belong in a file, not in the model",
+        loc: lastCall ?? fallback,
+      });
     case "exit":
-      throw new CompileError({ code: "model-throws", message: `the model file ended its process with code ${outcome.code}`, fix: "remove the call of process.exit", loc: lastCall ?? fallback });
+      throw new CompileError({
+        code: "model-throws",
+        message: `the model file ended its process with code ${outcome.code}`,
+        fix: "remove the call of process.exit",
+        loc: lastCall ?? fallback,
+      });
   }
 }
 
 async function outcomeOf(text: string, input: WorkerInput, timeoutMs: number): Promise<Outcome> {
-  const worker = new Worker(text, { eval: true, workerData: input, execArgv: [], stdout: true, resourceLimits: { maxOldGenerationSizeMb: memoryMb } });
+  const worker = new Worker(text, {
+    eval: true,
+    workerData: input,
+    execArgv: [],
+    stdout: true,
+    resourceLimits: { maxOldGenerationSizeMb: memoryMb },
+  });
   // What the model file prints must not mix with what the command prints.
   worker.stdout.on("data", (chunk: Uint8Array) => process.stderr.write(chunk));
   let timer: NodeJS.Timeout | undefined;

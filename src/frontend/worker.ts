@@ -37,10 +37,15 @@ async function outputOf(load: () => Promise<object>): Promise<WorkerOutput> {
     const file = await load();
     const value: unknown = "default" in file ? await file.default : undefined;
     if (value === undefined) return { kind: "no-default" };
-    return isModel(value) ? { kind: "model", graph: value.graph, weights: value.weights } : { kind: "wrong-default", what: describe(value) };
+    return isModel(value)
+      ? { kind: "model", graph: value.graph, weights: value.weights }
+      : { kind: "wrong-default", what: describe(value) };
   } catch (error) {
-    if (error instanceof CompileError) return { kind: "diagnostic", diagnostic: { code: error.code, message: error.message, fix: error.fix, loc: error.loc } };
-    return error instanceof Error ? { kind: "thrown", message: `${error.name}: ${error.message}`, stack: error.stack ?? "" } : { kind: "thrown", message: String(error), stack: "" };
+    if (error instanceof CompileError)
+      return { kind: "diagnostic", diagnostic: { code: error.code, message: error.message, fix: error.fix, loc: error.loc } };
+    return error instanceof Error
+      ? { kind: "thrown", message: `${error.name}: ${error.message}`, stack: error.stack ?? "" }
+      : { kind: "thrown", message: String(error), stack: "" };
   }
 }
 
