@@ -1,4 +1,5 @@
 /** The pipeline: a model's graph and weights in, a plan, its weight shards and its manifest out. One readable list. */
+import type { PlanSource } from "./codegen/plan-source.ts";
 import { emitWgsl } from "./codegen/wgsl.ts";
 import { printGraph } from "./ir/print.ts";
 import type { Constants, Graph } from "./ir/graph.ts";
@@ -7,7 +8,7 @@ import { fold } from "./passes/fold.ts";
 import { fuse } from "./passes/fuse.ts";
 import { init } from "./passes/init.ts";
 import { lower } from "./passes/lower.ts";
-import type { Lowered, PlanSource, ProgramCosts } from "./passes/lowered.ts";
+import type { Lowered, ProgramCosts } from "./passes/lowered.ts";
 import { chooseModes, dimsFor, estimate, type ModeChoice } from "./passes/mode.ts";
 import type { Module, Pass } from "./passes/pass.ts";
 import { runPasses } from "./passes/pipeline.ts";
@@ -55,7 +56,7 @@ export interface KernelReport {
 /** `manifest.json` of a bundle. */
 export interface Manifest {
   readonly format: 1;
-  readonly compiler: string;
+  readonly compiler: `recurve ${string}`;
   readonly name: string;
   readonly inputs: PlanSource["inputs"];
   readonly outputs: PlanSource["outputs"];
@@ -73,7 +74,7 @@ export interface Manifest {
   readonly verification?: unknown;
 }
 
-export const compilerVersion = "0.1.0";
+export const compilerVersion = "recurve 0.1.0";
 const defaultMaxLength = 65536;
 
 /** The sequence length costs are stated at: the longest, or 4,096. */

@@ -2,6 +2,21 @@
 import { bug } from "../ir/error.ts";
 import type { Kernel, KExpr, KFn, KStmt, KType } from "../ir/kernel.ts";
 
+/** Words WGSL keeps for itself. Source: WGSL specification, sections 16.1 and 16.2. */
+const reserved = new Set(
+  (
+    "alias break case const const_assert continue continuing default diagnostic discard else enable false fn for if let loop override requires return struct switch true var while " +
+    "NULL Self abstract active alignas alignof as asm asm_fragment async attribute auto await become cast catch class co_await co_return co_yield coherent column_major common compile " +
+    "compile_fragment concept const_cast consteval constexpr constinit crate debugger decltype delete demote demote_to_helper do dynamic_cast enum explicit export extends extern external " +
+    "fallthrough filter final finally friend from fxgroup get goto groupshared highp impl implements import inline instanceof interface layout lowp macro macro_rules match mediump meta mod " +
+    "module move mut mutable namespace new nil noexcept noinline nointerpolation non_coherent noncoherent noperspective null nullptr of operator package packoffset partition pass patch " +
+    "pixelfragment precise precision premerge priv protected pub public readonly ref regardless register reinterpret_cast require resource restrict self set shared sizeof smooth snorm " +
+    "static static_assert static_cast std subroutine super target template this thread_local throw trait try type typedef typeid typename typeof union unless unorm unsafe unsized use using " +
+    "varying virtual volatile wgsl where with writeonly yield d grp lane main"
+  ).split(" "),
+);
+const identifier = (name: string): string => (reserved.has(name) ? `${name}_` : name);
+
 type Precedence = "atom" | "infix";
 interface Text {
   readonly text: string;
@@ -112,6 +127,7 @@ function print(e: KExpr): Text {
       return atom(text.startsWith("-") ? `(${text})` : text);
     }
     case "var":
+      return atom(identifier(e.name));
     case "override":
       return atom(e.name);
     case "dim":
@@ -134,17 +150,17 @@ function statement(s: KStmt, pad: string): string {
   const text = (e: KExpr): string => print(e).text;
   switch (s.op) {
     case "let":
-      return `${pad}let ${s.name} = ${text(s.value)};\n`;
+      return `${pad}let ${identifier(s.name)} = ${text(s.value)};\n`;
     case "var":
-      return `${pad}var ${s.name} = ${text(s.value)};\n`;
+      return `${pad}var ${identifier(s.name)} = ${text(s.value)};\n`;
     case "assign":
-      return `${pad}${s.name} = ${text(s.value)};\n`;
+      return `${pad}${identifier(s.name)} = ${text(s.value)};\n`;
     case "store":
       return `${pad}${s.buffer}[${text(s.index)}] = ${text(s.value)};\n`;
     case "storeShared":
       return `${pad}${s.array}[${text(s.index)}] = ${text(s.value)};\n`;
     case "for":
-      return `${pad}for (var ${s.name} = ${text(s.from)}; ${s.name} < ${text(s.to)}; ${s.name} += ${text(s.step)}) {\n${block(s.body)}${pad}}\n`;
+      return `${pad}for (var ${identifier(s.name)} = ${text(s.from)}; ${identifier(s.name)} < ${text(s.to)}; ${identifier(s.name)} += ${text(s.step)}) {\n${block(s.body)}${pad}}\n`;
     case "if":
       return `${pad}if (${text(s.cond)}) {\n${block(s.then)}${pad}}${s.otherwise.length > 0 ? ` else {\n${block(s.otherwise)}${pad}}` : ""}\n`;
     case "barrier":

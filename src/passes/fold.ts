@@ -5,7 +5,19 @@
 import { argsOf, simplify } from "../ir/algebra.ts";
 import { bug } from "../ir/error.ts";
 import { arg, substitute, type Expr } from "../ir/expr.ts";
-import { ownArity, type ConcatNode, type Constant, type Constants, type Graph, type MapNode, type Node, type ParamNode, type SliceNode, type TensorType, type ValueId } from "../ir/graph.ts";
+import {
+  ownArity,
+  type ConcatNode,
+  type Constant,
+  type Constants,
+  type Graph,
+  type MapNode,
+  type Node,
+  type ParamNode,
+  type SliceNode,
+  type TensorType,
+  type ValueId,
+} from "../ir/graph.ts";
 import { broadcastDims, sameDims } from "../ir/infer.ts";
 import { interpret } from "../ir/interpret.ts";
 import { printExpr, printGraph, printNode, printType } from "../ir/print.ts";
@@ -57,7 +69,10 @@ const simplifyExprs: Rule = (node) => {
 const dropArgs: Rule = (node, nodes) => {
   if (node.op === "map") {
     const { expr, kept } = readArgs(node.expr, 0, node.args);
-    const args = kept.length > 0 && sameDims(broadcastDims(kept.map((a) => typeAt(nodes, a))), node.type.dims) ? kept : [...new Set([...kept, ...node.args])];
+    const args =
+      kept.length > 0 && sameDims(broadcastDims(kept.map((a) => typeAt(nodes, a))), node.type.dims)
+        ? kept
+        : [...new Set([...kept, ...node.args])];
     return { ...node, expr, args };
   }
   if (!("post" in node) || node.post === undefined) return undefined;
@@ -138,14 +153,24 @@ function foldParams(node: Node, nodes: readonly Node[], constants: Map<string, C
   if (node.op !== "map" && node.op !== "slice" && node.op !== "concat") return undefined;
   const params = node.args.map((a) => nodes[a] ?? bug(`no value %${a}`));
   if (!params.every((p): p is ParamNode => p.op === "param" && constants.has(p.name)) || node.type.dtype !== "f32") return undefined;
-  const name = freshName(describe(node, params.map((p) => p.name)), constants);
+  const name = freshName(
+    describe(
+      node,
+      params.map((p) => p.name),
+    ),
+    constants,
+  );
   constants.set(name, valueOf(node, params, constants));
   return { op: "param", name, type: node.type, args: [], loc: node.loc };
 }
 
 function valueOf(node: Node, params: readonly ParamNode[], constants: Constants): Constant {
   const unique = [...new Set(params)];
-  const graph: Graph = { name: "fold", nodes: [...unique, { ...node, args: params.map((p) => unique.indexOf(p)) }], outputs: [{ name: "value", value: unique.length }] };
+  const graph: Graph = {
+    name: "fold",
+    nodes: [...unique, { ...node, args: params.map((p) => unique.indexOf(p)) }],
+    outputs: [{ name: "value", value: unique.length }],
+  };
   const { shape, data } = interpret(graph, constants, new Map()).outputs.get("value") ?? bug("no folded value");
   return { shape, data };
 }
@@ -153,7 +178,10 @@ function valueOf(node: Node, params: readonly ParamNode[], constants: Constants)
 /** How the new parameter is made, in a few words: its name. */
 function describe(node: MapNode | SliceNode | ConcatNode, names: readonly string[]): string {
   if (node.op === "slice") return `${names[0]}[${node.start}..${node.start + lastSize(node.type)}]`;
-  const text = node.op === "concat" ? `concat(${names.join(", ")})` : printExpr(node.expr).replace(/\$(\d+)/g, (_, i: string) => names[Number(i)] ?? i);
+  const text =
+    node.op === "concat"
+      ? `concat(${names.join(", ")})`
+      : printExpr(node.expr).replace(/\$(\d+)/g, (_, i: string) => names[Number(i)] ?? i);
   return text.length <= 80 ? text : `folded(${names.join(", ").slice(0, 60)})`;
 }
 

@@ -5,7 +5,17 @@
 import { callsOf, simplify } from "../ir/algebra.ts";
 import { bug } from "../ir/error.ts";
 import { arg, substitute, type Expr } from "../ir/expr.ts";
-import { isAnchor, ownArity, type AnchorNode, type Graph, type MapNode, type MatmulNode, type Node, type SliceNode, type ValueId } from "../ir/graph.ts";
+import {
+  isAnchor,
+  ownArity,
+  type AnchorNode,
+  type Graph,
+  type MapNode,
+  type MatmulNode,
+  type Node,
+  type SliceNode,
+  type ValueId,
+} from "../ir/graph.ts";
 import { broadcastDims, sameDims } from "../ir/infer.ts";
 import { dropDead, insertBefore, isOutput, nodeAt, usersOf } from "../ir/rewrite.ts";
 import { fold } from "./fold.ts";
@@ -30,7 +40,8 @@ function run(module: Module, context: PassContext): Module {
   let now = module;
   for (let rewrite = findRewrite(now.graph); rewrite !== undefined; rewrite = findRewrite(now.graph)) {
     let { graph } = now;
-    for (let r: Rewrite | undefined = rewrite; r !== undefined; r = findRewrite(graph)) graph = dropDead(insertBefore(graph, r.id, r.before, r.node));
+    for (let r: Rewrite | undefined = rewrite; r !== undefined; r = findRewrite(graph))
+      graph = dropDead(insertBefore(graph, r.id, r.before, r.node));
     now = fold.run({ ...now, graph }, context);
   }
   return now;
@@ -60,7 +71,8 @@ function findRewrite(graph: Graph): Rewrite | undefined {
   return undefined;
 }
 
-const onlyUser = (graph: Graph, users: Users, id: ValueId, user: ValueId): boolean => users[id]?.length === 1 && users[id][0] === user && !isOutput(graph, id);
+const onlyUser = (graph: Graph, users: Users, id: ValueId, user: ValueId): boolean =>
+  users[id]?.length === 1 && users[id][0] === user && !isOutput(graph, id);
 
 /** Collects the values an expression reads, each once, and says by which `$` it reads them. */
 function operands(offset: number, start: readonly ValueId[]): { readonly ids: ValueId[]; readonly read: (id: ValueId) => Expr } {
@@ -81,11 +93,22 @@ function operands(offset: number, start: readonly ValueId[]): { readonly ids: Va
 function absorbIntoAnchor(graph: Graph, id: ValueId, map: MapNode, users: Users): Rewrite | undefined {
   for (const at of [...new Set(map.args)].sort((a, b) => b - a)) {
     const anchor = nodeAt(graph, at);
-    if (!isAnchor(anchor) || (anchor.op === "ssm" && anchor.form.stage === "family") || !onlyUser(graph, users, at, id) || !sameDims(anchor.type.dims, map.type.dims)) continue;
+    if (
+      !isAnchor(anchor) ||
+      (anchor.op === "ssm" && anchor.form.stage === "family") ||
+      !onlyUser(graph, users, at, id) ||
+      !sameDims(anchor.type.dims, map.type.dims)
+    )
+      continue;
     const own = ownArity(anchor);
     const parts = anchor.op === "matmul" ? anchor.parts : 1;
     const { ids, read } = operands(parts, anchor.args.slice(own));
-    const post = simplify(substitute(map.expr, map.args.map((a) => (a === at ? (anchor.post ?? arg(0)) : read(a)))));
+    const post = simplify(
+      substitute(
+        map.expr,
+        map.args.map((a) => (a === at ? (anchor.post ?? arg(0)) : read(a))),
+      ),
+    );
     if (ids.length > maxExtras(anchor) || callsOf(post) > maxCalls || ids.some((a) => nodeAt(graph, a).type.dtype !== "f32")) continue;
     return { id, before: [], node: { ...anchor, post, args: [...anchor.args.slice(0, own), ...ids] } };
   }
@@ -104,7 +127,12 @@ function mergeMaps(graph: Graph, id: ValueId, map: MapNode, users: Users): Rewri
     if (!onlyUser(graph, users, at, id) && !isTrivial(graph, inner, at, users)) continue;
     const { ids, read } = operands(0, []);
     const g = substitute(inner.expr, inner.args.map(read));
-    const expr = simplify(substitute(map.expr, map.args.map((a) => (a === at ? g : read(a)))));
+    const expr = simplify(
+      substitute(
+        map.expr,
+        map.args.map((a) => (a === at ? g : read(a))),
+      ),
+    );
     if (ids.length > maxMapArgs || callsOf(expr) > maxCalls) continue;
     const dims = broadcastDims(ids.map((a) => nodeAt(graph, a).type));
     if (sameDims(dims, map.type.dims)) return { id, before: [], node: { ...map, expr, args: ids } };
@@ -115,7 +143,12 @@ function mergeMaps(graph: Graph, id: ValueId, map: MapNode, users: Users): Rewri
 /** At most two calls on one value (parameters aside), all users maps: once merged into all, it is gone. */
 function isTrivial(graph: Graph, map: MapNode, id: ValueId, users: Users): boolean {
   const values = map.args.filter((a) => nodeAt(graph, a).op !== "param");
-  return callsOf(map.expr) <= 2 && values.length === 1 && !isOutput(graph, id) && (users[id] ?? []).every((user) => nodeAt(graph, user).op === "map");
+  return (
+    callsOf(map.expr) <= 2 &&
+    values.length === 1 &&
+    !isOutput(graph, id) &&
+    (users[id] ?? []).every((user) => nodeAt(graph, user).op === "map")
+  );
 }
 
 /**
@@ -136,20 +169,33 @@ function joinParts(graph: Graph, id: ValueId, map: MapNode, users: Users): Rewri
 }
 
 /** For every slice its part number, where the slices are equal parts that cover the matmul and feed only `user`. */
-function equalParts(graph: Graph, user: ValueId, source: ValueId, matmul: MatmulNode, users: Users): ReadonlyMap<ValueId, number> | undefined {
+function equalParts(
+  graph: Graph,
+  user: ValueId,
+  source: ValueId,
+  matmul: MatmulNode,
+  users: Users,
+): ReadonlyMap<ValueId, number> | undefined {
   const size = sizeOf(nodeAt(graph, user));
   const count = sizeOf(matmul) / size;
   const parts = new Map<ValueId, number>();
   for (const at of users[source] ?? []) {
     const slice = nodeAt(graph, at);
-    if (slice.op !== "slice" || !onlyUser(graph, users, at, user) || !sameDims(slice.type.dims, nodeAt(graph, user).type.dims)) return undefined;
+    if (slice.op !== "slice" || !onlyUser(graph, users, at, user) || !sameDims(slice.type.dims, nodeAt(graph, user).type.dims))
+      return undefined;
     parts.set(at, slice.start / size);
   }
   const covered = new Set(parts.values());
   return count >= 2 && covered.size === count && [...covered].every(Number.isInteger) ? parts : undefined;
 }
 
-function joinedMatmul(graph: Graph, id: ValueId, map: MapNode, matmul: MatmulNode, parts: ReadonlyMap<ValueId, number>): Rewrite | undefined {
+function joinedMatmul(
+  graph: Graph,
+  id: ValueId,
+  map: MapNode,
+  matmul: MatmulNode,
+  parts: ReadonlyMap<ValueId, number>,
+): Rewrite | undefined {
   const count = new Set(parts.values()).size;
   const channels = matmul.type.dims.at(-1)?.name;
   const before: SliceNode[] = [];
@@ -173,7 +219,12 @@ function joinedMatmul(graph: Graph, id: ValueId, map: MapNode, matmul: MatmulNod
     const part = parts.get(value);
     return part === undefined ? undefined : results[part];
   };
-  const post = simplify(substitute(map.expr, map.args.map((a) => partOf(a) ?? read(a))));
+  const post = simplify(
+    substitute(
+      map.expr,
+      map.args.map((a) => partOf(a) ?? read(a)),
+    ),
+  );
   if (ids.length > maxExtras(matmul) || callsOf(post) > maxCalls) return undefined;
   return { id, before, node: { ...matmul, type: map.type, parts: count, post, args: [...matmul.args.slice(0, 2), ...ids] } };
 }

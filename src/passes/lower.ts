@@ -2,13 +2,14 @@
  * Graph to kernels: every entry point (whole sequences and resumed streams by mode, one step) becomes a list of dispatches,
  * each node by the first schedule that applies. Identical kernels are one; tables, weights and states are shared.
  */
+import type { BufferSource, DispatchSource } from "../codegen/plan-source.ts";
 import { emitWgsl } from "../codegen/wgsl.ts";
 import { bug, CompileError } from "../ir/error.ts";
 import { arg } from "../ir/expr.ts";
 import type { Graph, Node, ValueId } from "../ir/graph.ts";
 import type { Kernel, KExpr } from "../ir/kernel.ts";
 import type { Mode } from "../runtime/plan.ts";
-import type { BufferSource, DispatchCost, DispatchSource, Lowered, ProgramCosts, ShippedTensor } from "./lowered.ts";
+import type { DispatchCost, Lowered, ProgramCosts, ShippedTensor } from "./lowered.ts";
 import { planMemory, type VirtualProgram } from "./memory.ts";
 import type { Module } from "./pass.ts";
 import { schedules } from "./schedules/index.ts";

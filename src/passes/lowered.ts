@@ -1,20 +1,7 @@
 /** What lowering yields: a plan whose functions are still JavaScript source, the weights it ships, and the cost of every dispatch. */
-import type { Mode, Plan } from "../runtime/plan.ts";
+import type { PlanSource } from "../codegen/plan-source.ts";
 import type { Kernel } from "../ir/kernel.ts";
-
-/** A plan as text: every function of it is the source of its result, over `d` (a kernel's `shared` over `c`). */
-export type Sourced<T> = T extends (...args: never[]) => unknown
-  ? string
-  : T extends readonly (infer U)[]
-    ? readonly Sourced<U>[]
-    : T extends object
-      ? { readonly [K in keyof T]: Sourced<T[K]> }
-      : T;
-
-export type PlanSource = Sourced<Plan>;
-export type BufferSource = Sourced<Plan["buffers"][number]>;
-export type ProgramSource = Sourced<Plan["step"]>;
-export type DispatchSource = ProgramSource["body"][number];
+import type { Mode } from "../runtime/plan.ts";
 
 /** One tensor of the weight shards. */
 export interface ShippedTensor {

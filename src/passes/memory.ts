@@ -2,8 +2,9 @@
  * The memory plan: temporary values whose lives do not overlap share a buffer. Lives are counted in dispatches of one
  * program; programs never run at the same time, so that all of them draw on the same slots.
  */
+import type { BufferSource, DispatchSource } from "../codegen/plan-source.ts";
 import { bug } from "../ir/error.ts";
-import type { BufferSource, DispatchSource, MemorySlot } from "./lowered.ts";
+import type { MemorySlot } from "./lowered.ts";
 
 /** A program whose dispatches bind one buffer for every temporary value. */
 export interface VirtualProgram {

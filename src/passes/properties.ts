@@ -18,16 +18,23 @@ export const properties: { readonly [P in Property]: Check } = {
       if (value === undefined) return `${node.name} has no values`;
       const shape = node.type.dims.map((d) => d.size).join(" ");
       const count = value.shape.reduce((a, b) => a * b, 1);
-      return value.shape.join(" ") === shape && value.data.length === count ? undefined : `${node.name} is [${shape}], its ${value.data.length} values [${value.shape.join(" ")}]`;
+      return value.shape.join(" ") === shape && value.data.length === count
+        ? undefined
+        : `${node.name} is [${shape}], its ${value.data.length} values [${value.shape.join(" ")}]`;
     }),
   /** Every state space model is A, B, C, D and a step size, its family forgotten. */
-  structured: ({ graph }) => firstFault(graph.nodes, (node) => (node.op === "ssm" && node.form.stage === "family" ? `${node.form.family} is not structured` : undefined)),
+  structured: ({ graph }) =>
+    firstFault(graph.nodes, (node) =>
+      node.op === "ssm" && node.form.stage === "family" ? `${node.form.family} is not structured` : undefined,
+    ),
   /** Every state space model is a discrete system of parameters. */
   discretized: ({ graph }) =>
     firstFault(graph.nodes, (node) => {
       if (node.op !== "ssm") return undefined;
       if (node.form.stage !== "discrete") return `an ssm is at stage ${node.form.stage}`;
-      return node.args.slice(1, ownArity(node)).every((a) => nodeAt(graph, a).op === "param") ? undefined : "the system of an ssm is not made of parameters";
+      return node.args.slice(1, ownArity(node)).every((a) => nodeAt(graph, a).op === "param")
+        ? undefined
+        : "the system of an ssm is not made of parameters";
     }),
   /** No pointwise node is left that another op could compute on its way. */
   fused: ({ graph }) => (canFuse(graph) ? "a pointwise node can still be fused" : undefined),
