@@ -120,30 +120,3 @@ export interface LoadedModel<Inputs, Outputs, DeviceOutputs> {
   /** Frees every buffer, those of streams too, and the device where it is the model's own. */
   destroy(): void;
 }
-
-/** Every error of a bundle: its class names the kind, `code` the heading in Recurve's `docs/errors.md`. */
-export interface BundleErrors {
-  /** There is no WebGPU, or no adapter. */
-  readonly NoWebGPUError: new (message: string) => Error & { readonly code: "no-webgpu" };
-  /** The device allows less than the model needs. */
-  readonly LimitError: new (limit: string, needed: number, got?: number) => Error & {
-    readonly code: "device-limit";
-    readonly limit: string;
-    readonly needed: number;
-    readonly got: number | undefined;
-  };
-  /** An input, or a saved state, is not what the model takes. */
-  readonly InputError: new (input: string, dim: string | undefined, message: string) => Error & {
-    readonly code: "input-invalid";
-    readonly input: string;
-    readonly dim: string | undefined;
-  };
-  /** A weight file is missing, cut off, or altered. */
-  readonly WeightsError: new (shard: string, hash: string | undefined, message: string) => Error & {
-    readonly code: "weights-corrupt";
-    readonly shard: string;
-    readonly hash: string | undefined;
-  };
-  /** The device was lost and could not be had again. */
-  readonly DeviceLostError: new (message: string) => Error & { readonly code: "device-lost" };
-}

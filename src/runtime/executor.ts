@@ -8,14 +8,7 @@ import { LimitError } from "./errors.ts";
 import type { Dims, Dispatch, KernelSpec, Plan, Program } from "./plan.ts";
 import { fftPoints } from "./plan.ts";
 import type { Tensors } from "./shards.ts";
-
-/** Computes tables in float64 from the weights, at load. Shapes: those of the plan's table buffers. */
-export type TableMaker = (
-  tensors: Record<string, Float64Array>,
-  shapes: Record<string, number[]>,
-  options: Readonly<Record<string, number>>,
-  d: Dims,
-) => Record<string, Float32Array>;
+import type { TableMaker } from "./tables.ts";
 
 /** The buffers of one caller (inputs, outputs, states), by their index in the plan, and the bind groups made with them. */
 export interface Bindings {
@@ -229,7 +222,7 @@ export class Executor {
         table.options,
         d,
       );
-      for (const [role, index] of Object.entries(table.out).filter(([, i]) => wanted(i))) into.set(index, this.device.upload(role, (made[role] ?? missing(`table ${role}`)) as Float32Array<ArrayBuffer>));
+      for (const [role, index] of Object.entries(table.out).filter(([, i]) => wanted(i))) into.set(index, this.device.upload(role, made[role] ?? missing(`table ${role}`)));
     }
   }
 

@@ -1,6 +1,6 @@
 /** What a bundle's glue imports, and what `recurve/runtime` gives the types of. */
 export type * from "./api.ts";
-export type { TableMaker } from "./executor.ts";
+export type { TableMaker } from "./tables.ts";
 export type * from "./plan.ts";
 export { DeviceLostError, InputError, LimitError, NoWebGPUError, WeightsError } from "./errors.ts";
 export { createLoader } from "./load.ts";

@@ -2,12 +2,12 @@
 import type { DeviceTensor, ExecutionMode, LoadOptions, ModelInfo, RunOptions, SavedStream, StreamOptions, TensorOutput } from "./api.ts";
 import { Device, usage } from "./device.ts";
 import { DeviceLostError, InputError, LimitError } from "./errors.ts";
-import type { TableMaker } from "./executor.ts";
 import { Executor } from "./executor.ts";
 import type { Plan, Program, TensorSpec } from "./plan.ts";
 import { Session } from "./session.ts";
 import { readShards } from "./shards.ts";
 import { Stream } from "./stream.ts";
+import type { TableMaker } from "./tables.ts";
 import type { Given, Values } from "./tensors.ts";
 import { product, readInputs, sized, toOutputs, zeros } from "./tensors.ts";
 

@@ -3,8 +3,10 @@
  * `last` = b + x after the last step, with a table for a, a weight for b and a prepared buffer for g = 2.
  */
 import { createHash } from "node:crypto";
-import type { TableMaker } from "../../src/runtime/executor.ts";
-import type { BufferSpec, Dispatch, KernelSpec, Plan, Program } from "../../src/runtime/plan.ts";
+import type { TableMaker } from "../../src/runtime/tables.ts";
+import type { BufferSource, BundleParts, DispatchSource, KernelSource, PlanSource, ProgramSource } from "../../src/codegen/plan-source.ts";
+import { evaluatePlan } from "../../src/codegen/plan-source.ts";
+import type { Plan } from "../../src/runtime/plan.ts";
 
 export const A = 0.9;
 export const OFFSET = 0.5;
@@ -20,12 +22,14 @@ export function safetensors(header: Record<string, unknown>, data: Uint8Array): 
   return bytes;
 }
 
-const values = new Uint8Array(12);
-new DataView(values.buffer).setFloat64(0, A, true);
-new DataView(values.buffer).setFloat32(8, OFFSET, true);
-/** The shard: `a` as F64, deliberately not at a multiple of 8 bytes of the file, and `b` as F32. */
+const values = new Uint8Array(20);
+const view = new DataView(values.buffer);
+view.setFloat64(0, A, true);
+[OFFSET, A, 1].forEach((value, i) => view.setFloat32(8 + 4 * i, value, true));
+const f32 = (i: number): object => ({ dtype: "F32", shape: [1], data_offsets: [8 + 4 * i, 12 + 4 * i] });
+/** The shard: `a` as F64, deliberately not at a multiple of 8 bytes of the file, and as F32 `b`, `a32` and `one`. */
 export const shard = safetensors(
-  { __metadata__: { format: "pt" }, a: { dtype: "F64", shape: [1], data_offsets: [0, 8] }, b: { dtype: "F32", shape: [1], data_offsets: [8, 12] } },
+  { __metadata__: { format: "pt" }, a: { dtype: "F64", shape: [1], data_offsets: [0, 8] }, b: f32(0), a32: f32(1), one: f32(2) },
   values,
 );
 
@@ -39,7 +43,7 @@ const head = `struct Dims { B: u32, L: u32, t: u32, pos: u32, M: u32 }
 `;
 const binding = (i: number, name: string, access: string): string =>
   `@group(0) @binding(${i}) var<storage, ${access}> ${name}: array<f32>;\n`;
-const kernel = (name: string, buffers: readonly (readonly [string, "r" | "w"])[], body: string): KernelSpec => ({
+const kernel = (name: string, buffers: readonly (readonly [string, "r" | "w"])[], body: string): KernelSource => ({
   name,
   access: buffers.map(([, access]) => access).join(""),
   wgsl: `${head}${buffers.map(([buffer, access], i) => binding(i + 1, buffer, access === "r" ? "read" : "read_write")).join("")}
@@ -63,7 +67,7 @@ const io = [
   ["y", "w"],
 ] as const;
 
-const kernels: KernelSpec[] = [
+const kernels: KernelSource[] = [
   kernel("prepare_gain", [["m", "r"], ["g", "w"]], `  g[0] = ${GAIN}.0 * m[0];\n`),
   kernel("whole", [...io, ["z", "w"]], whole(false)),
   kernel("resume", [...io, ["s", "w"]], whole(true)),
@@ -72,33 +76,33 @@ const kernels: KernelSpec[] = [
 ];
 
 const buffer = { a: 0, g: 1, m: 2, u: 3, y: 4, last: 5, w: 6, z: 7, s: 8 } as const;
-const buffers: BufferSpec[] = [
-  { kind: "table", size: () => 1 },
-  { kind: "prepared", size: () => 1 },
-  { kind: "table", size: () => 1, perM: true },
+const buffers: BufferSource[] = [
+  { kind: "table", size: "1" },
+  { kind: "prepared", size: "1" },
+  { kind: "table", size: "1", perM: true },
   { kind: "input", name: "u" },
   { kind: "output", name: "y" },
   { kind: "output", name: "last" },
   { kind: "weight", tensor: "b" },
-  { kind: "temp", size: (d) => d.B },
-  { kind: "state", name: "x", size: (d) => d.B },
+  { kind: "temp", size: "d.B" },
+  { kind: "state", name: "x", size: "d.B" },
 ];
 
-const dispatch = (index: number, names: readonly (keyof typeof buffer)[], rest: Partial<Dispatch> = {}): Dispatch => ({
+const dispatch = (index: number, names: readonly (keyof typeof buffer)[], rest: Partial<DispatchSource> = {}): DispatchSource => ({
   kernel: index,
   bind: names.map((name) => buffer[name]),
-  grid: (d) => [Math.ceil(d.B / 4), 1, 1],
+  grid: "[Math.ceil(d.B / 4), 1, 1]",
   ...rest,
 });
 
 const prepare = [dispatch(0, ["m", "g"])];
-const step: Program = {
+const step: ProgramSource = {
   prepare: [],
-  body: [dispatch(3, ["a", "u", "y", "s"], { constants: () => ({ lanes: 4 }) }), dispatch(4, ["w", "s", "last"], { tail: true })],
+  body: [dispatch(3, ["a", "u", "y", "s"], { constants: "{ lanes: 4 }" }), dispatch(4, ["w", "s", "last"], { tail: true })],
 };
 
 /** The plan; pushes of at least 8 steps resume by convolution. */
-export const plan: Plan = {
+export const planSource: PlanSource = {
   format: 1,
   name: "integrator",
   maxLength: 1000,
@@ -116,9 +120,22 @@ export const plan: Plan = {
   whole: { convolution: { prepare, body: [dispatch(1, ["a", "g", "m", "u", "y", "z"]), dispatch(4, ["w", "z", "last"])] } },
   resume: { convolution: { prepare, body: [dispatch(2, ["a", "g", "m", "u", "y", "s"]), dispatch(4, ["w", "s", "last"], { tail: true })] } },
   step,
-  choose: () => "convolution",
-  chooseResume: (d) => (d.L < 8 ? "recurrence" : "convolution"),
+  choose: `"convolution"`,
+  chooseResume: `d.L < 8 ? "recurrence" : "convolution"`,
   shards: [{ file: "weights.safetensors", bytes: shard.length, sha256: createHash("sha256").update(shard).digest("hex") }],
+};
+
+export const plan: Plan = evaluatePlan(planSource);
+
+/** The same with weights in place of tables, and nothing but data: what a bundle can be made of. */
+export const parts: BundleParts = {
+  plan: {
+    ...planSource,
+    tables: [],
+    buffers: buffers.map((spec, i) => (i === buffer.a ? { kind: "weight", tensor: "a32" } : i === buffer.m ? { kind: "weight", tensor: "one" } : spec)),
+  },
+  shards: [shard],
+  manifest: { format: 1, compiler: "recurve 0.1.0", name: "integrator" },
 };
 
 /** What the plan computes, in float64: `y` for each sequence, from the zero state. */
