@@ -1,0 +1,87 @@
+/** Writes the tables of what Recurve supports, from the tables in src, into README.md. `--check` only says whether they are up to date. */
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { compileGraph } from "../src/compile.ts";
+import * as dsl from "../src/dsl/index.ts";
+import * as layers from "../src/dsl/layers.ts";
+import * as pointwise from "../src/dsl/pointwise.ts";
+import * as shape from "../src/dsl/shape.ts";
+import { graphBuilder } from "../src/ir/build.ts";
+import type { Graph } from "../src/ir/graph.ts";
+import type { Mode } from "../src/runtime/plan.ts";
+import { discretizations } from "../src/ssm/discretizations.ts";
+import { families } from "../src/ssm/families.ts";
+import { type Family, paramDims } from "../src/ssm/family.ts";
+import { schemes } from "../src/weights/schemes.ts";
+
+const modes: readonly Mode[] = ["convolution", "scan", "chunked", "recurrence"];
+const marks = { begin: "<!-- support: written by scripts/support.ts -->", end: "<!-- /support -->" };
+
+const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [row(head), row(head.map(() => "---")), ...rows.map(row)].join("\n");
+const code = (text: string): string => `\`${text}\``;
+
+/** The smallest model of a family: two channels, four states, initial parameters. */
+function smallest(family: Family): Graph {
+  const [H, N] = [2, 4];
+  const g = graphBuilder("smallest");
+  const x = g.input("u", {
+    dtype: "f32",
+    dims: [
+      { name: "B", size: "B" },
+      { name: "L", size: "L" },
+      { name: "H", size: H },
+    ],
+  });
+  const params = [...paramDims(family, { H, N, M: 1, P: 1 })].map(([name, dims]) =>
+    g.param(name, dims, { kind: "family", family: family.name, param: name, options: {} }),
+  );
+  const y = g.ssm({ stage: "family", family: family.name, discretization: "zoh", state: N, options: {} }, [x, ...params]);
+  return g.finish([{ name: "y", value: y }]);
+}
+
+async function familyRow(family: Family): Promise<string[]> {
+  const { manifest } = await compileGraph(smallest(family), new Map(), { maxLength: 4096 });
+  const legal = modes.map((mode) => (manifest.modes.includes(mode) ? "yes" : ""));
+  return [code(family.name), family.structure, family.selective ? "selective" : "no", ...legal, family.source];
+}
+
+const orderOf = (order: number): string => (order === Infinity ? "exact" : `${order}`);
+/** The functions of a module that users can import. */
+const names = (module: object): string =>
+  Object.entries(module)
+    .filter(([name, value]) => typeof value === "function" && name in dsl)
+    .map(([name]) => code(name))
+    .join(", ");
+
+/** The tables as Markdown. */
+export async function supportTables(): Promise<string> {
+  const families_ = table(["family", "A", "varies in time", ...modes, "source"], await Promise.all(families.map(familyRow)));
+  const rules = table(
+    ["discretization", "order", "source"],
+    discretizations.map(({ name, order, source }) => [code(name), orderOf(order), source]),
+  );
+  return [
+    families_,
+    rules,
+    `Layers: ${names(layers)}. Shape and pooling: ${names(shape)}. Pointwise: ${names(pointwise)}, and any arrow of yours through ${code("pointwise")}.`,
+    `Naming schemes of checkpoints: ${schemes.map(({ name }) => code(name)).join(", ")}.`,
+  ].join("\n\n");
+}
+
+/** The README with its tables as they should be. */
+export async function updatedReadme(text: string): Promise<string> {
+  const [from, to] = [text.indexOf(marks.begin), text.indexOf(marks.end)];
+  if (from < 0 || to < from) throw new Error("README.md has lost the marks around its tables");
+  return `${text.slice(0, from + marks.begin.length)}\n\n${await supportTables()}\n\n${text.slice(to)}`;
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  const file = join(process.cwd(), "README.md");
+  const text = await readFile(file, "utf8");
+  const wanted = await updatedReadme(text);
+  if (process.argv.includes("--check")) process.exitCode = text === wanted ? 0 : 1;
+  else await writeFile(file, wanted);
+}
