@@ -5,7 +5,10 @@ import type { Dim, Graph, GraphOutput, Init, Node, Op, Size, SsmForm, Structure,
 
 /** Throws: CompileError `ir-syntax` at line and column of the text. */
 export function parseGraph(text: string): Graph {
-  const lines = text.split("\n").map((line, i) => ({ line, number: i + 1 })).filter(({ line }) => line.trim() !== "");
+  const lines = text
+    .split("\n")
+    .map((line, i) => ({ line, number: i + 1 }))
+    .filter(({ line }) => line.trim() !== "");
   const next = (): Cursor => {
     const found = lines.shift();
     return found === undefined ? new Cursor("", text.split("\n").length).fail("more lines") : new Cursor(found.line, found.number);
@@ -51,7 +54,13 @@ class Cursor {
     this.blanks();
     const loc: Loc = { file: "graph text", line: this.number, column: this.at + 1 };
     const frame = `${this.line}\n${" ".repeat(this.at)}^`;
-    throw new CompileError({ code: "ir-syntax", message: `expected ${expected}`, fix: "write it as `recurve inspect` prints it", loc, frame });
+    throw new CompileError({
+      code: "ir-syntax",
+      message: `expected ${expected}`,
+      fix: "write it as `recurve inspect` prints it",
+      loc,
+      frame,
+    });
   }
   private blanks(): void {
     while (this.line[this.at] === " " || this.line[this.at] === "\r" || this.line[this.at] === "\t") this.at++;
@@ -184,7 +193,13 @@ function parseForm(c: Cursor): SsmForm {
   const stage = c.oneOf(["family", "continuous", "discrete"]);
   switch (stage) {
     case "family": {
-      const form = { stage, family: c.name(), discretization: c.name(), state: c.attribute("state"), options: (c.word("options="), parseOptions(c)) };
+      const form = {
+        stage,
+        family: c.name(),
+        discretization: c.name(),
+        state: c.attribute("state"),
+        options: (c.word("options="), parseOptions(c)),
+      };
       return c.tries("A=") ? { ...form, entries: parseEntries(c) } : form;
     }
     case "continuous":

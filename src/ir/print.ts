@@ -13,7 +13,18 @@
  */
 import { formatLoc, type Loc } from "./error.ts";
 import { scalarDef, type Expr } from "./expr.ts";
-import { ownArity, type Graph, type Init, type Node, type NodeOf, type Op, type SsmForm, type SystemEntries, type TensorType, type ValueId } from "./graph.ts";
+import {
+  ownArity,
+  type Graph,
+  type Init,
+  type Node,
+  type NodeOf,
+  type Op,
+  type SsmForm,
+  type SystemEntries,
+  type TensorType,
+  type ValueId,
+} from "./graph.ts";
 import { formatDims } from "./infer.ts";
 
 /** The text of a graph; `parseGraph` gives an equal graph back. */
@@ -124,6 +135,8 @@ function printInit(init: Init): string {
 }
 
 function printOptions(options: Readonly<Record<string, string | number | boolean>>): string {
-  const entries = Object.entries(options).map(([key, value]) => `${printName(key)}: ${typeof value === "number" ? printNumber(value) : JSON.stringify(value)}`);
+  const entries = Object.entries(options).map(
+    ([key, value]) => `${printName(key)}: ${typeof value === "number" ? printNumber(value) : JSON.stringify(value)}`,
+  );
   return `{${entries.join(", ")}}`;
 }

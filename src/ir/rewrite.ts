@@ -44,7 +44,16 @@ export function dropDead(graph: Graph): Graph {
   const renamed = new Map<ValueId, ValueId>();
   const nodes: Node[] = [];
   graph.nodes.forEach((node, id) => {
-    if (live.has(id)) renamed.set(id, nodes.push(withArgs(node, node.args.map((a) => renamed.get(a) ?? bug(`%${a} is dead`)))) - 1);
+    if (live.has(id))
+      renamed.set(
+        id,
+        nodes.push(
+          withArgs(
+            node,
+            node.args.map((a) => renamed.get(a) ?? bug(`%${a} is dead`)),
+          ),
+        ) - 1,
+      );
   });
   return { ...graph, nodes, outputs: graph.outputs.map((o) => ({ ...o, value: renamed.get(o.value) ?? bug(`output ${o.name} is dead`) })) };
 }
@@ -56,5 +65,9 @@ export function dropDead(graph: Graph): Graph {
 export function insertBefore(graph: Graph, id: ValueId, before: readonly Node[], node: Node): Graph {
   const shift = (value: ValueId): ValueId => (value < id ? value : value + before.length);
   const later = graph.nodes.slice(id + 1).map((n) => withArgs(n, n.args.map(shift)));
-  return { ...graph, nodes: [...graph.nodes.slice(0, id), ...before, node, ...later], outputs: graph.outputs.map((o) => ({ ...o, value: shift(o.value) })) };
+  return {
+    ...graph,
+    nodes: [...graph.nodes.slice(0, id), ...before, node, ...later],
+    outputs: graph.outputs.map((o) => ({ ...o, value: shift(o.value) })),
+  };
 }

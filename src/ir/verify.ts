@@ -24,7 +24,8 @@ type Fail = (what: string) => never;
 function verifyArgs(node: Node, id: ValueId, fail: Fail): void {
   for (const arg of node.args) if (!Number.isInteger(arg) || arg < 0 || arg >= id) fail(`uses %${arg}, which does not come before it`);
   const [least, most] = arityBounds(node);
-  if (node.args.length < least || node.args.length > most) fail(`has ${node.args.length} arguments, not ${least === most ? least : `${least} or more`}`);
+  if (node.args.length < least || node.args.length > most)
+    fail(`has ${node.args.length} arguments, not ${least === most ? least : `${least} or more`}`);
 }
 
 function arityBounds(node: Node): readonly [number, number] {
@@ -70,7 +71,8 @@ function verifyType(graph: Graph, node: Node, fail: Fail): void {
   const names = node.type.dims.map((d) => d.name);
   if (new Set(names).size !== names.length) fail(`names a dim twice in ${printType(node.type)}`);
   if (node.op === "input" || node.op === "param") {
-    if (node.op === "param" && node.type.dims.some((d) => typeof d.size === "string")) fail(`a parameter has no size known at run time, ${printType(node.type)}`);
+    if (node.op === "param" && node.type.dims.some((d) => typeof d.size === "string"))
+      fail(`a parameter has no size known at run time, ${printType(node.type)}`);
     return;
   }
   const args = node.args.map((a) => graph.nodes[a]?.type ?? fail(`no value %${a}`));
@@ -82,7 +84,8 @@ function verifyType(graph: Graph, node: Node, fail: Fail): void {
   } catch (error) {
     fail(error instanceof Error ? error.message : String(error));
   }
-  if (type.dtype !== node.type.dtype || !sameDims(type.dims, node.type.dims)) fail(`is typed ${printType(node.type)}, its arguments give ${printType(type)}`);
+  if (type.dtype !== node.type.dtype || !sameDims(type.dims, node.type.dims))
+    fail(`is typed ${printType(node.type)}, its arguments give ${printType(type)}`);
 }
 
 function verifyNames(graph: Graph): void {
@@ -90,8 +93,16 @@ function verifyNames(graph: Graph): void {
     const twice = names.find((name, i) => names.indexOf(name) !== i);
     if (twice !== undefined) bug(`${graph.name}: two ${what}s are named ${twice}`);
   };
-  for (const op of ["input", "param"] as const) unique(op, graph.nodes.flatMap((n) => (n.op === op ? [n.name] : [])));
-  unique("output", graph.outputs.map((o) => o.name));
+  for (const op of ["input", "param"] as const)
+    unique(
+      op,
+      graph.nodes.flatMap((n) => (n.op === op ? [n.name] : [])),
+    );
+  unique(
+    "output",
+    graph.outputs.map((o) => o.name),
+  );
   if (graph.outputs.length === 0) bug(`${graph.name} has no output`);
-  for (const { name, value } of graph.outputs) if (graph.nodes[value] === undefined) bug(`${graph.name}: output ${name} is %${value}, which does not exist`);
+  for (const { name, value } of graph.outputs)
+    if (graph.nodes[value] === undefined) bug(`${graph.name}: output ${name} is %${value}, which does not exist`);
 }

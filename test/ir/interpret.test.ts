@@ -11,7 +11,12 @@ const tensor = (shape: readonly number[], data: readonly number[]): Constant => 
 const values = (entries: Readonly<Record<string, Constant>>): Map<string, Constant> => new Map(Object.entries(entries));
 
 /** The output `y` of a one-node graph, with its final state. */
-function evaluate(lines: string, params: Readonly<Record<string, Constant>>, inputs: Readonly<Record<string, Constant>>, state?: GraphState) {
+function evaluate(
+  lines: string,
+  params: Readonly<Record<string, Constant>>,
+  inputs: Readonly<Record<string, Constant>>,
+  state?: GraphState,
+) {
   const count = lines.trim().split("\n").length;
   const graph = parseGraph(`graph g {\n${lines}\n  return y: %${count - 1}\n}`);
   verifyGraph(graph);
@@ -25,7 +30,9 @@ const input = "%0: [B L H=2] = input u";
 describe("the meaning of each op", () => {
   test("map: broadcasts by the names of dims", () => {
     const lines = `${input}\n%1: [H=2] = param p\n%2: [] = param s\n%3: [B L H=2] = map {(($0 * $1) + $2)} %0 %1 %2`;
-    expect(evaluate(lines, { p: tensor([2], [10, 100]), s: tensor([], [0.5]) }, { u: u(1, 2, 3, 4) }).y).toEqual([10.5, 200.5, 30.5, 400.5]);
+    expect(evaluate(lines, { p: tensor([2], [10, 100]), s: tensor([], [0.5]) }, { u: u(1, 2, 3, 4) }).y).toEqual([
+      10.5, 200.5, 30.5, 400.5,
+    ]);
   });
   test("matmul: rows of w are outputs", () => {
     const lines = `${input}\n%1: [H=1 K=2] = param w\n%2: [B L H=1] = matmul %0 %1`;
@@ -33,7 +40,9 @@ describe("the meaning of each op", () => {
   });
   test("matmul of parts: each part is a value of the epilogue, further arguments follow", () => {
     const lines = `${input}\n%1: [H=4 K=2] = param w\n%2: [H=2] = param b\n%3: [B L H=2] = matmul parts=2 %0 %1 post {(($0 * 100) + ($1 + $2))} %2`;
-    expect(evaluate(lines, { w: tensor([4, 2], [1, 0, 0, 1, 1, 1, 2, 0]), b: tensor([2], [0.5, 0.25]) }, { u: u(1, 2) }).y).toEqual([103.5, 202.25]);
+    expect(evaluate(lines, { w: tensor([4, 2], [1, 0, 0, 1, 1, 1, 2, 0]), b: tensor([2], [0.5, 0.25]) }, { u: u(1, 2) }).y).toEqual([
+      103.5, 202.25,
+    ]);
   });
   test("norm: biased variance, eps inside the root", () => {
     const layer = evaluate(`${input}\n%1: [B L H=2] = norm layer eps=3 %0`, {}, { u: u(1, 3) });
@@ -52,7 +61,11 @@ describe("the meaning of each op", () => {
     expect(got.state).toEqual(state);
   });
   test("conv: the last tap meets the present; the tail keeps the last inputs, oldest first", () => {
-    const got = evaluate(`${input}\n%1: [H=2 K=3] = param w\n%2: [B L H=2] = conv %0 %1`, { w: tensor([2, 3], [100, 10, 1, 1, 1, 1]) }, { u: u(1, 5, 2, 6, 3, 7) });
+    const got = evaluate(
+      `${input}\n%1: [H=2 K=3] = param w\n%2: [B L H=2] = conv %0 %1`,
+      { w: tensor([2, 3], [100, 10, 1, 1, 1, 1]) },
+      { u: u(1, 5, 2, 6, 3, 7) },
+    );
     expect(got.y).toEqual([1, 5, 12, 11, 123, 18]);
     expect(got.state).toEqual([2, 6, 3, 7]);
   });
@@ -74,26 +87,43 @@ describe("the meaning of each op", () => {
   });
   test("dense ssm: one system for all channels where G is 1; the state is component-major", () => {
     const lines = `${input}\n%1: [G=1 N=2 N2=2] = param abar\n%2: [G=1 N=2] = param bbar\n%3: [G=1 N=2] = param c\n%4: [G=1] = param d\n%5: [B L H=2] = ssm discrete dense state=2 %0 %1 %2 %3 %4`;
-    const params = { abar: tensor([1, 2, 2], [0, 1, 0, 0]), bbar: tensor([1, 2], [0, 1]), c: tensor([1, 2], [1, 0]), d: tensor([1], [0.5]) };
+    const params = {
+      abar: tensor([1, 2, 2], [0, 1, 0, 0]),
+      bbar: tensor([1, 2], [0, 1]),
+      c: tensor([1, 2], [1, 0]),
+      d: tensor([1], [0.5]),
+    };
     // a delay line of one step: y_t = u_(t-1) + u_t / 2
     const got = evaluate(lines, params, { u: u(1, 2, 3, 4) });
     expect(got.y).toEqual([0.5, 1, 2.5, 4]);
     expect(got.state).toEqual([1, 2, 3, 4]);
   });
   test("an ssm of an earlier stage: its system comes from the evaluator, given the operands after x", () => {
-    const graph = parseGraph(`graph g {\n%0: [B L H=1] = input u\n%1: [H=1] = param a\n%2: [B L H=1] = ssm family leak zoh state=1 options={} %0 %1\nreturn y: %2\n}`);
+    const graph = parseGraph(
+      `graph g {\n%0: [B L H=1] = input u\n%1: [H=1] = param a\n%2: [B L H=1] = ssm family leak zoh state=1 options={} %0 %1\nreturn y: %2\n}`,
+    );
     const scalar = (x: number): Constant => tensor([1, 1], [x]);
     const { outputs } = interpret(graph, values({ a: tensor([1], [0.5]) }), values({ u: tensor([1, 3, 1], [1, 0, 0]) }), {
-      systems: (node, [a]) => ({ structure: "dense", abar: tensor([1, 1, 1], [...(a?.data ?? [])]), bbar: scalar(node.form.state), c: scalar(4), d: tensor([1], [0]) }),
+      systems: (node, [a]) => ({
+        structure: "dense",
+        abar: tensor([1, 1, 1], [...(a?.data ?? [])]),
+        bbar: scalar(node.form.state),
+        c: scalar(4),
+        d: tensor([1], [0]),
+      }),
     });
     expect([...(outputs.get("y")?.data ?? [])]).toEqual([4, 2, 1]);
   });
   test("an input of another shape than the graph says is refused", () => {
-    expect(() => evaluate(`${input}\n%1: [B H=2] = pool last %0`, {}, { u: tensor([1, 2, 3], [1, 2, 3, 4, 5, 6]) })).toThrow("bug: input u is [1 2 3], the graph says [1 2 2]");
+    expect(() => evaluate(`${input}\n%1: [B H=2] = pool last %0`, {}, { u: tensor([1, 2, 3], [1, 2, 3, 4, 5, 6]) })).toThrow(
+      "bug: input u is [1 2 3], the graph says [1 2 2]",
+    );
   });
   test("an id outside the table is refused", () => {
     const lines = `%0: i32[B L] = input ids\n%1: [V=3 H=2] = param table\n%2: [B L H=2] = embed %0 %1`;
-    expect(() => evaluate(lines, { table: tensor([3, 2], [0, 1, 2, 3, 4, 5]) }, { ids: tensor([1, 2], [2, 3]) })).toThrow("id 3 is not a row of a table of 3");
+    expect(() => evaluate(lines, { table: tensor([3, 2], [0, 1, 2, 3, 4, 5]) }, { ids: tensor([1, 2], [2, 3]) })).toThrow(
+      "id 3 is not a row of a table of 3",
+    );
   });
 });
 
@@ -136,7 +166,8 @@ describe("random models", () => {
           const [full, part] = [whole.get(name), begin.get(name)];
           if (!dims.some((d) => d.size === "L") || full === undefined || part === undefined) continue;
           const width = part.data.length / (model.B * to);
-          for (let b = 0; b < model.B; b++) expect([...part.data.slice(b * to * width, (b + 1) * to * width)]).toEqual([...full.data.slice(b * L * width, (b * L + to) * width)]);
+          for (let b = 0; b < model.B; b++)
+            expect(part.data.slice(b * to * width, (b + 1) * to * width)).toEqual(full.data.slice(b * L * width, (b * L + to) * width));
         }
       }),
       { numRuns: 200 },

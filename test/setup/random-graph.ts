@@ -12,7 +12,24 @@ import { printGraph } from "../../src/ir/print.ts";
 import type { Module } from "../../src/passes/pass.ts";
 
 /** What one step of a recipe adds: an op, or a usual group of them. */
-export const steps = ["map", "activation", "bias", "residual", "matmul", "glu", "gate", "norm", "affine", "pool", "diagonal", "dense", "conv", "embed", "slice", "concat"] as const;
+export const steps = [
+  "map",
+  "activation",
+  "bias",
+  "residual",
+  "matmul",
+  "glu",
+  "gate",
+  "norm",
+  "affine",
+  "pool",
+  "diagonal",
+  "dense",
+  "conv",
+  "embed",
+  "slice",
+  "concat",
+] as const;
 export type Step = (typeof steps)[number];
 
 export interface RandomModelOptions {
@@ -40,7 +57,13 @@ export function arbitraryModule(options: RandomModelOptions = {}): fc.Arbitrary<
   const { maxB = 2, maxL = 12, maxH = 4, maxN = 3, maxSteps = 8, smooth = true } = options;
   const step = fc.record({ step: fc.constantFrom(...(options.steps ?? steps)), pick: fc.nat(1000), seed: fc.nat(1e6) });
   return fc
-    .record({ B: fc.integer({ min: 1, max: maxB }), L: fc.integer({ min: 1, max: maxL }), H: fc.integer({ min: 1, max: maxH }), steps: fc.array(step, { minLength: 1, maxLength: maxSteps }), seed: fc.nat(1e6) })
+    .record({
+      B: fc.integer({ min: 1, max: maxB }),
+      L: fc.integer({ min: 1, max: maxL }),
+      H: fc.integer({ min: 1, max: maxH }),
+      steps: fc.array(step, { minLength: 1, maxLength: maxSteps }),
+      seed: fc.nat(1e6),
+    })
     .map((recipe) => printable(build(recipe, { maxH, maxN, smooth })));
 }
 
@@ -102,7 +125,10 @@ function build(recipe: Recipe, sizes: Sizes): RandomModel {
   const values = [b.input("u", { dtype: "f32", dims: [batch, length, named("H", H)] })];
   let tokens: ValueId | undefined;
   const ids = (): ValueId => {
-    inputs.set("ids", tensor([B, L], random(recipe.seed + 1), (x) => Math.floor(x * vocabulary)));
+    inputs.set(
+      "ids",
+      tensor([B, L], random(recipe.seed + 1), (x) => Math.floor(x * vocabulary)),
+    );
     return (tokens ??= b.input("ids", { dtype: "i32", dims: [batch, length] }));
   };
   for (const { step, pick, seed } of recipe.steps) {
@@ -111,7 +137,13 @@ function build(recipe: Recipe, sizes: Sizes): RandomModel {
   }
   const last = values.at(-1) ?? 0;
   const other = values[recipe.seed % values.length] ?? 0;
-  const outputs = recipe.seed % 3 === 0 ? [{ name: "y", value: last }, { name: "z", value: other }] : [{ name: "y", value: last }];
+  const outputs =
+    recipe.seed % 3 === 0
+      ? [
+          { name: "y", value: last },
+          { name: "z", value: other },
+        ]
+      : [{ name: "y", value: last }];
   return { module: { graph: b.finish(outputs), constants }, inputs, B, L };
 }
 
@@ -121,7 +153,15 @@ function tensor(shape: readonly number[], next: () => number, of: (x: number) =>
 
 /** A parameter with numbers in [-scale, scale). */
 function param(s: Scene, dims: readonly Dim[], scale: number): ValueId {
-  return paramOf(s, dims, tensor(dims.map((d) => Number(d.size)), s.next, (x) => scale * (2 * x - 1)));
+  return paramOf(
+    s,
+    dims,
+    tensor(
+      dims.map((d) => Number(d.size)),
+      s.next,
+      (x) => scale * (2 * x - 1),
+    ),
+  );
 }
 
 function paramOf(s: Scene, dims: readonly Dim[], value: Constant): ValueId {
@@ -136,14 +176,20 @@ const isSequenceValue = (s: Scene, x: ValueId): boolean => isSequence(s.b.typeOf
 const value = (s: Scene): ValueId => s.values.at(-1 - (s.pick % Math.min(s.values.length, 3))) ?? 0;
 const sequence = (s: Scene): ValueId => [...s.values].reverse().filter((v) => isSequenceValue(s, v))[s.pick % 2] ?? 0;
 /** Values one can meet x in a map: same dims. */
-const fellows = (s: Scene, x: ValueId): ValueId[] => s.values.filter((v) => v !== x && isSequenceValue(s, v) === isSequenceValue(s, x) && widthOf(s, v) === widthOf(s, x));
+const fellows = (s: Scene, x: ValueId): ValueId[] =>
+  s.values.filter((v) => v !== x && isSequenceValue(s, v) === isSequenceValue(s, x) && widthOf(s, v) === widthOf(s, x));
 const channels = (n: number): Dim[] => [named("H", n)];
 
 /** Every step gives one new value. */
 const table: { readonly [K in Step]: (s: Scene) => ValueId } = {
   map: (s) => {
     const x = value(s);
-    const args = [x, fellows(s, x)[s.int(8)] ?? x, s.int(2) === 0 ? param(s, channels(widthOf(s, x)), 1) : x, s.int(4) === 0 ? param(s, [], 1) : x];
+    const args = [
+      x,
+      fellows(s, x)[s.int(8)] ?? x,
+      s.int(2) === 0 ? param(s, channels(widthOf(s, x)), 1) : x,
+      s.int(4) === 0 ? param(s, [], 1) : x,
+    ];
     return s.b.map(bounded(s, randomExpr(s, 4, 3)), args);
   },
   activation: (s) => s.b.map(activations[s.int(activations.length)] ?? arg(0), [value(s)]),
@@ -167,12 +213,19 @@ const table: { readonly [K in Step]: (s: Scene) => ValueId } = {
   },
   gate: (s) => {
     const x = value(s);
-    return s.b.map(call("mul", arg(0), call("sigmoid", arg(1))), [x, s.b.map(call("mul", arg(0), constant(2)), [fellows(s, x)[s.int(8)] ?? x])]);
+    return s.b.map(call("mul", arg(0), call("sigmoid", arg(1))), [
+      x,
+      s.b.map(call("mul", arg(0), constant(2)), [fellows(s, x)[s.int(8)] ?? x]),
+    ]);
   },
   norm: (s) => s.b.norm(value(s), s.int(2) === 0 ? "layer" : "rms", s.int(2) === 0 ? 0.1 : 1e-3),
   affine: (s) => {
     const x = s.b.norm(value(s), "layer", 0.1);
-    return s.b.map(call("add", call("mul", arg(0), arg(1)), arg(2)), [x, param(s, channels(widthOf(s, x)), 1), param(s, channels(widthOf(s, x)), 1)]);
+    return s.b.map(call("add", call("mul", arg(0), arg(1)), arg(2)), [
+      x,
+      param(s, channels(widthOf(s, x)), 1),
+      param(s, channels(widthOf(s, x)), 1),
+    ]);
   },
   pool: (s) => s.b.pool(sequence(s), (["mean", "max", "last", "first"] as const)[s.int(4)] ?? "mean"),
   diagonal: (s) => diagonal(s, sequence(s)),
@@ -224,7 +277,13 @@ function dense(s: Scene, x: ValueId): ValueId {
     system.forEach((v, j) => (system[j] = (0.97 * v) / norm));
   }
   const [G, N] = [named("G", g), named("N", n)];
-  return s.b.ssm({ stage: "discrete", structure: "dense", state: n }, [x, paramOf(s, [G, N, named("N2", n)], abar), param(s, [G, N], 1), param(s, [G, N], 0.5), param(s, [G], 1)]);
+  return s.b.ssm({ stage: "discrete", structure: "dense", state: n }, [
+    x,
+    paramOf(s, [G, N, named("N2", n)], abar),
+    param(s, [G, N], 1),
+    param(s, [G, N], 0.5),
+    param(s, [G], 1),
+  ]);
 }
 
 const x0 = arg(0);
@@ -240,7 +299,8 @@ const activations: readonly Expr[] = [
 ];
 
 /** Keeps a random expression's values within [-1, 1], so that deep models stay finite. */
-const bounded = (s: Scene, expr: Expr): Expr => (s.int(2) === 0 ? call("tanh", expr) : call("div", expr, call("add", constant(1), call("abs", expr))));
+const bounded = (s: Scene, expr: Expr): Expr =>
+  s.int(2) === 0 ? call("tanh", expr) : call("div", expr, call("add", constant(1), call("abs", expr)));
 
 function randomExpr(s: Scene, arity: number, depth: number): Expr {
   if (depth === 0 || s.int(5) === 0) return s.int(3) === 0 ? constant([0, 1, -1, 2, 0.5, s.next()][s.int(6)] ?? 1) : arg(s.int(arity));
@@ -262,12 +322,24 @@ function randomExpr(s: Scene, arity: number, depth: number): Expr {
     () => call("sigmoid", sub()),
     () => call("pow", call("add", constant(0.5), call("sigmoid", sub())), constant([0, 1, 2, -1, 1.5][s.int(5)] ?? 1)),
     () => call("erf", sub()),
-    ...(s.smooth ? [] : [() => call("floor", sub()), () => call("sign", sub()), () => call("ceil", sub()), () => call("select", randomCondition(s, arity, depth - 1), sub(), sub())]),
+    ...(s.smooth
+      ? []
+      : [
+          () => call("floor", sub()),
+          () => call("sign", sub()),
+          () => call("ceil", sub()),
+          () => call("select", randomCondition(s, arity, depth - 1), sub(), sub()),
+        ]),
   ];
   return makers[s.int(makers.length)]?.() ?? arg(0);
 }
 
 function randomCondition(s: Scene, arity: number, depth: number): Expr {
-  const compare = (): Expr => call((["lt", "le", "gt", "ge", "eq", "ne"] as const)[s.int(6)] ?? "lt", randomExpr(s, arity, depth), randomExpr(s, arity, depth));
-  return [compare, () => call("not", compare()), () => call("and", compare(), compare()), () => call("or", compare(), compare())][s.int(4)]?.() ?? compare();
+  const compare = (): Expr =>
+    call((["lt", "le", "gt", "ge", "eq", "ne"] as const)[s.int(6)] ?? "lt", randomExpr(s, arity, depth), randomExpr(s, arity, depth));
+  return (
+    [compare, () => call("not", compare()), () => call("and", compare(), compare()), () => call("or", compare(), compare())][
+      s.int(4)
+    ]?.() ?? compare()
+  );
 }

@@ -31,7 +31,16 @@ export function cutInputs(graph: Graph, inputs: Constants, from: number, to: num
   const cut = new Map<string, Constant>();
   for (const node of graph.nodes) {
     const value = node.op === "input" ? inputs.get(node.name) : undefined;
-    if (node.op === "input" && value !== undefined) cut.set(node.name, cutAxis(value, node.type.dims.findIndex((d) => d.size === "L"), from, to));
+    if (node.op === "input" && value !== undefined)
+      cut.set(
+        node.name,
+        cutAxis(
+          value,
+          node.type.dims.findIndex((d) => d.size === "L"),
+          from,
+          to,
+        ),
+      );
   }
   return cut;
 }

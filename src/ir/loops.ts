@@ -1,0 +1,263 @@
+/**
+ * The definition of each op as plain float64 loops, results written into `y`. Stateful ones take the state before
+ * (absent: at the start of a stream) and give the state after, laid out as `GraphState` says. Used by `interpret.ts` only.
+ */
+import { bug } from "./error.ts";
+import { scalarDef, type Expr } from "./expr.ts";
+import type { Constant, Dim } from "./graph.ts";
+
+/** x_t = Abar x_{t-1} + Bbar u_t, y_t = C x_t + D u_t, as the stage `discrete` of `SsmForm` lays it out. */
+export type DiscreteSystem = DiagonalSystem | DenseSystem;
+/** Shapes: abar, gain `[H N 2]`, d `[H]`. */
+export interface DiagonalSystem {
+  readonly structure: "diagonal";
+  readonly abar: Constant;
+  readonly gain: Constant;
+  readonly d: Constant;
+}
+/** Shapes: abar `[G N N]`, bbar, c `[G N]`, d `[G]`, G = H or 1. */
+export interface DenseSystem {
+  readonly structure: "dense";
+  readonly abar: Constant;
+  readonly bbar: Constant;
+  readonly c: Constant;
+  readonly d: Constant;
+}
+
+/** The piece of a stream that is computed at once. */
+export interface Span {
+  readonly B: number;
+  readonly L: number;
+  /** Time steps before it. */
+  readonly position: number;
+}
+
+/** One computed value, row-major. */
+export interface Value {
+  readonly dims: readonly Dim[];
+  readonly shape: readonly number[];
+  readonly data: Float64Array;
+}
+
+export const product = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+/** The sizes of dims, with B and L as they are here. */
+export function shapeOf(span: Span, dims: readonly Dim[]): readonly number[] {
+  return dims.map(({ size }) => (typeof size === "number" ? size : span[size]));
+}
+
+/** Zeros of the given dims. */
+export function empty(span: Span, dims: readonly Dim[]): Value {
+  const shape = shapeOf(span, dims);
+  return { dims, shape, data: new Float64Array(product(shape)) };
+}
+
+/** `y[.., o] = sum_k x[.., k] w[part O + o, k]`. */
+export function matmul(x: Value, w: Value, y: Value, part: number): Value {
+  const inner = last(x.shape);
+  const outer = last(y.shape);
+  for (let row = 0; row < y.data.length / outer; row++) {
+    for (let o = 0; o < outer; o++) {
+      let sum = 0;
+      for (let k = 0; k < inner; k++) sum += num(x.data, row * inner + k) * num(w.data, (part * outer + o) * inner + k);
+      y.data[row * outer + o] = sum;
+    }
+  }
+  return y;
+}
+
+/** layer: (x - mean) / sqrt(variance + eps); rms: x / sqrt(mean of squares + eps); over the last dim. */
+export function norm(x: Value, y: Value, kind: "layer" | "rms", eps: number): void {
+  const H = last(x.shape);
+  for (let row = 0; row < x.data.length; row += H) {
+    let mean = 0;
+    if (kind === "layer") for (let h = 0; h < H; h++) mean += num(x.data, row + h) / H;
+    let variance = 0;
+    for (let h = 0; h < H; h++) variance += (num(x.data, row + h) - mean) ** 2 / H;
+    for (let h = 0; h < H; h++) y.data[row + h] = (num(x.data, row + h) - mean) / Math.sqrt(variance + eps);
+  }
+}
+
+/** Of all steps since the stream began; gives the new state. */
+export function pool(
+  span: Span,
+  x: Value,
+  y: Value,
+  kind: "mean" | "max" | "last" | "first",
+  before: Float64Array | undefined,
+): Float64Array {
+  const { B, L } = span;
+  const H = x.data.length / (B * L);
+  const state = before?.slice() ?? new Float64Array(B * H).fill(kind === "max" ? -Infinity : 0);
+  for (let b = 0; b < B; b++) {
+    for (let t = 0; t < L; t++) {
+      for (let h = 0; h < H; h++) {
+        const value = num(x.data, (b * L + t) * H + h);
+        const old = num(state, b * H + h);
+        const first = span.position + t === 0;
+        state[b * H + h] = kind === "mean" ? old + value : kind === "max" ? Math.max(old, value) : kind === "last" || first ? value : old;
+      }
+    }
+  }
+  const count = span.position + L;
+  for (let i = 0; i < state.length; i++) y.data[i] = num(state, i) / (kind === "mean" ? count : 1);
+  return state;
+}
+
+/** y_t = sum_k w[k] x_{t-K+1+k}; gives the last K-1 inputs. */
+export function conv(span: Span, x: Value, w: Value, y: Value, before: Float64Array | undefined): Float64Array {
+  const { B, L } = span;
+  const [H = 0, K = 1] = w.shape;
+  const tail = before ?? new Float64Array(B * (K - 1) * H);
+  const input = (b: number, t: number, h: number): number =>
+    t < 0 ? num(tail, (b * (K - 1) + t + K - 1) * H + h) : num(x.data, (b * L + t) * H + h);
+  const state = new Float64Array(tail.length);
+  for (let b = 0; b < B; b++) {
+    for (let h = 0; h < H; h++) {
+      for (let t = 0; t < L; t++) {
+        let sum = 0;
+        for (let k = 0; k < K; k++) sum += num(w.data, h * K + k) * input(b, t - K + 1 + k, h);
+        y.data[(b * L + t) * H + h] = sum;
+      }
+      for (let k = 0; k < K - 1; k++) state[(b * (K - 1) + k) * H + h] = input(b, L - K + 1 + k, h);
+    }
+  }
+  return state;
+}
+
+/** Rows of the table; throws for an id that is none. */
+export function embed(ids: Value, table: Value, y: Value): void {
+  const [rows = 0, H = 0] = table.shape;
+  ids.data.forEach((id, i) => {
+    if (!Number.isInteger(id) || id < 0 || id >= rows) bug(`id ${id} is not a row of a table of ${rows}`);
+    for (let h = 0; h < H; h++) y.data[i * H + h] = num(table.data, id * H + h);
+  });
+}
+
+/** x_n,t = abar_n x_n,t-1 + u_t (complex), y_t = Re(sum_n gain_n x_n,t) + d u_t; gives the last x. */
+export function diagonal(span: Span, system: DiagonalSystem, u: Value, y: Value, before: Float64Array | undefined): Float64Array {
+  const { B, L } = span;
+  const [H = 0, N = 0] = system.abar.shape;
+  const state = before?.slice() ?? new Float64Array(B * 2 * N * H);
+  for (let b = 0; b < B; b++) {
+    for (let h = 0; h < H; h++) {
+      for (let t = 0; t < L; t++) {
+        const input = num(u.data, (b * L + t) * H + h);
+        let output = num(system.d.data, h) * input;
+        for (let n = 0; n < N; n++) {
+          const [p, re, im] = [2 * (h * N + n), (b * 2 * N + 2 * n) * H + h, (b * 2 * N + 2 * n + 1) * H + h];
+          const [ar, ai, xr, xi] = [num(system.abar.data, p), num(system.abar.data, p + 1), num(state, re), num(state, im)];
+          state[re] = ar * xr - ai * xi + input;
+          state[im] = ar * xi + ai * xr;
+          output += num(system.gain.data, p) * num(state, re) - num(system.gain.data, p + 1) * num(state, im);
+        }
+        y.data[(b * L + t) * H + h] = output;
+      }
+    }
+  }
+  return state;
+}
+
+/** x_t = Abar x_{t-1} + Bbar u_t, y_t = C x_t + D u_t, one system a channel or one for all; gives the last x. */
+export function dense(span: Span, system: DenseSystem, u: Value, y: Value, before: Float64Array | undefined): Float64Array {
+  const { B, L } = span;
+  const [G = 0, N = 0] = system.abar.shape;
+  const H = last(u.shape);
+  const state = before?.slice() ?? new Float64Array(B * N * H);
+  const next = new Float64Array(N);
+  for (let b = 0; b < B; b++) {
+    for (let h = 0; h < H; h++) {
+      const g = G === 1 ? 0 : h;
+      for (let t = 0; t < L; t++) {
+        const input = num(u.data, (b * L + t) * H + h);
+        for (let n = 0; n < N; n++) {
+          let sum = num(system.bbar.data, g * N + n) * input;
+          for (let m = 0; m < N; m++) sum += num(system.abar.data, (g * N + n) * N + m) * num(state, (b * N + m) * H + h);
+          next[n] = sum;
+        }
+        let output = num(system.d.data, g) * input;
+        for (let n = 0; n < N; n++) {
+          state[(b * N + n) * H + h] = num(next, n);
+          output += num(system.c.data, g * N + n) * num(next, n);
+        }
+        y.data[(b * L + t) * H + h] = output;
+      }
+    }
+  }
+  return state;
+}
+
+/** `start .. start+size` of the last dim. */
+export function slice(span: Span, dims: readonly Dim[], start: number, x: Value): Value {
+  const y = empty(span, dims);
+  const [from, to] = [last(x.shape), last(y.shape)];
+  for (let i = 0; i < y.data.length; i++) y.data[i] = num(x.data, Math.floor(i / to) * from + start + (i % to));
+  return y;
+}
+
+/** Along the last dim. */
+export function concat(span: Span, dims: readonly Dim[], args: readonly Value[]): Value {
+  const y = empty(span, dims);
+  const to = last(y.shape);
+  let start = 0;
+  for (const x of args) {
+    const from = last(x.shape);
+    x.data.forEach((value, i) => (y.data[Math.floor(i / from) * to + start + (i % from)] = value));
+    start += from;
+  }
+  return y;
+}
+
+/** Every argument broadcasts over the dims it does not name. */
+export function pointwise(span: Span, dims: readonly Dim[], expr: Expr, args: readonly Value[]): Value {
+  const y = empty(span, dims);
+  const f = compile(expr);
+  const strides = args.map((a) => dims.map((d) => strideOf(a, d.name)));
+  const index = dims.map(() => 0);
+  const operands = new Float64Array(args.length);
+  for (let i = 0; i < y.data.length; i++) {
+    args.forEach((a, j) => (operands[j] = num(a.data, strides[j]?.reduce((sum, s, d) => sum + s * at(index, d), 0) ?? 0)));
+    y.data[i] = f(operands);
+    for (let d = dims.length - 1; d >= 0; d--) {
+      index[d] = at(index, d) + 1;
+      if (at(index, d) < at(y.shape, d)) break;
+      index[d] = 0;
+    }
+  }
+  return y;
+}
+
+function strideOf(value: Value, name: string): number {
+  const axis = value.dims.findIndex((d) => d.name === name);
+  return axis < 0 ? 0 : product(value.shape.slice(axis + 1));
+}
+
+/** `evalExpr` with the walk over the tree done once. */
+function compile(expr: Expr): (args: Float64Array) => number {
+  switch (expr.op) {
+    case "arg":
+      return (args) => num(args, expr.index);
+    case "const":
+      return () => expr.value;
+    case "call": {
+      const f = scalarDef(expr.fn).eval;
+      const [a, b, c] = expr.args.map(compile);
+      if (a === undefined) return () => f();
+      if (b === undefined) return (args) => f(a(args));
+      if (c === undefined) return (args) => f(a(args), b(args));
+      return (args) => f(a(args), b(args), c(args));
+    }
+  }
+}
+
+/** The number at `index`; apart from `at` so that the loops above stay fast. */
+function num(data: Float64Array, index: number): number {
+  return data[index] ?? bug(`index ${index} of ${data.length}`);
+}
+
+/** The element at `index`; there must be one. */
+export function at<T>(list: ArrayLike<T>, index: number): T {
+  return list[index] ?? bug(`index ${index} of ${list.length}`);
+}
+
+const last = (shape: readonly number[]): number => at(shape, shape.length - 1);
