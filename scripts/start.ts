@@ -3,10 +3,9 @@ import { mkdir, readdir, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { requestGpu } from "../src/cli/adapter.ts";
-import type { DeviceTensor, LoadedModel, LoadOptions, TensorInput, TensorOutput } from "../src/runtime/api.ts";
+import type { Model } from "../examples/shared/bundle.ts";
+import type { LoadOptions } from "../src/runtime/api.ts";
 import { assemblePage, buildBundle, readTestSet, type TestSet } from "./examples.ts";
-
-type Model = LoadedModel<{ readonly u: TensorInput }, { readonly logits: TensorOutput }, { readonly logits: DeviceTensor }>;
 
 const NAME = "s4d-sfmnist";
 const CLASSES = 10;
@@ -88,7 +87,12 @@ async function main(root: string): Promise<void> {
   const shown = (path: string): string => relative(process.cwd(), path) || ".";
   console.log(`bundle  ${shown(bundle)}`);
   console.log(`page    ${shown(join(page, "index.html"))} (npm run page serves it; any static host will)`);
-  process.exit(0);
 }
 
-await main(process.cwd());
+try {
+  await main(process.cwd());
+  process.exit(0);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+}
