@@ -52,9 +52,9 @@ export function split<S extends Channels, const W extends readonly number[]>(
 }
 
 /** Channels side by side. The width is a plain `number` to the type checker; `ofWidth` names it. */
-export function concat<S extends Channels>(
+export function concat<S extends Channels, const T extends readonly WithWidth<S, number>[]>(
   x: Tensor<S>,
-  ...others: readonly Tensor<WithWidth<NoInfer<S>, number>>[]
+  ...others: { readonly [K in keyof T]: Tensor<T[K]> }
 ): Tensor<WithWidth<S, number>>;
 export function concat<S extends Channels>(x: Tensor<S>, ...others: readonly AnyTensor[]): Tensor<WithWidth<S, number>> {
   const running = trace();

@@ -307,15 +307,23 @@ function liftConstant(initializer: ts.Expression, use: ts.Expression, context: C
   return unsupported(use, `${use.getText()}, which is not finite,`, "use a finite number");
 }
 
-/** A name whose number only running the file tells: read where pointwise() is called. */
+/** A name, or a member of one, whose number only running the file tells: read where pointwise() is called. */
 function captured(node: ts.Expression, text: string, context: Context): Expr {
   const isNumber = (context.checker.getTypeAtLocation(node).flags & ts.TypeFlags.NumberLike) !== 0;
   if (!isNumber) return unsupported(node, `${text}, which is not a number,`);
   const outer = context.active[0];
+  const declaration = rootDeclaration(node, context.checker);
+  if (declaration === undefined || isInside(declaration, outer)) return unsupported(node, describe(node));
   // Inside a function put in place from elsewhere, the names around it are not in scope at the call.
-  if (context.capture === undefined || context.active.some((fn) => fn !== outer && !isInside(fn, outer)))
+  if (context.capture === undefined || context.active.some((fn) => !isInside(fn, outer)))
     return unsupported(node, `${text}, whose value is not in its declaration,`, `declare ${text} as a const number`);
   return context.capture(text);
+}
+
+/** Where the `a` of `a` or `a.b.c` is declared. */
+function rootDeclaration(node: ts.Expression, checker: ts.TypeChecker): ts.Declaration | undefined {
+  if (ts.isPropertyAccessExpression(node)) return rootDeclaration(node.expression, checker);
+  return ts.isIdentifier(node) ? symbolOf(checker, node)?.declarations?.[0] : undefined;
 }
 
 function isInside(node: ts.Node, outer: ts.Node | undefined): boolean {

@@ -62,6 +62,20 @@ function optionsFor(source: string): ts.CompilerOptions {
   };
 }
 
+/** Kept from load to load, so that the library and the DSL are parsed once. */
+let project: Project | undefined;
+let userFiles: readonly string[] = [];
+
+function projectFor(file: string, text: string): Project {
+  const compilerOptions = optionsFor(text);
+  project ??= new Project({ compilerOptions, skipAddingFilesFromTsConfig: true, skipFileDependencyResolution: true });
+  project.compilerOptions.set(compilerOptions);
+  for (const path of [...userFiles, file]) project.getSourceFile(path)?.forget();
+  project.createSourceFile(`${dirname(dslFile("index"))}/recurve-ambient.d.ts`, ambient, { overwrite: true });
+  project.createSourceFile(file, text, { overwrite: true });
+  return project;
+}
+
 /**
  * Parses and type-checks a model file and what it imports.
  * Throws: CompileError `model-not-found`, `type-error`.
@@ -75,10 +89,7 @@ export function checkProgram(path: string): UserProgram {
       fix: "give the path of a .ts file whose default export is a model",
     });
   const text = ts.sys.readFile(file) ?? "";
-  const project = new Project({ compilerOptions: optionsFor(text), skipAddingFilesFromTsConfig: true, skipFileDependencyResolution: true });
-  project.createSourceFile(`${dirname(file)}/recurve-ambient.d.ts`, ambient);
-  project.createSourceFile(file, text, { overwrite: true });
-  const program = project.getProgram().compilerObject;
+  const program = projectFor(file, text).getProgram().compilerObject;
   const entry = program.getSourceFile(file);
   if (entry === undefined)
     throw new CompileError({
@@ -90,6 +101,7 @@ export function checkProgram(path: string): UserProgram {
   const files = program
     .getSourceFiles()
     .filter((f) => !f.isDeclarationFile && !f.fileName.includes("/node_modules/") && !isUnder(f.fileName, own));
+  userFiles = files.map((f) => f.fileName);
   const diagnostics = files.flatMap((f) => [...program.getSyntacticDiagnostics(f), ...program.getSemanticDiagnostics(f)]);
   const errors = diagnostics.filter((d) => d.category === ts.DiagnosticCategory.Error);
   if (errors.length > 0) throw typeError(errors);

@@ -59,25 +59,29 @@ function insertionsOf(file: ts.SourceFile, checker: ts.TypeChecker, sites: Loc[]
   return found.toSorted((a, b) => a.position - b.position);
 }
 
-/** A name, a member of a namespace import, or an element of a list of layers; methods keep their `this`. */
+/** A name, a member of an import, or a member or element of the user's that is a layer; methods keep their `this`. */
 function mayBuildNodes(callee: ts.Expression, checker: ts.TypeChecker): boolean {
-  if (ts.isIdentifier(callee)) return true;
-  if (ts.isCallExpression(callee)) return true;
-  if (ts.isElementAccessExpression(callee)) return returnsTensor(callee, checker);
-  if (!ts.isPropertyAccessExpression(callee) || !ts.isIdentifier(callee.expression)) return false;
-  return isNamespace(callee.expression, checker) || (callee.expression.text !== "Math" && returnsTensor(callee, checker));
+  if (ts.isIdentifier(callee) || ts.isCallExpression(callee)) return true;
+  if (ts.isElementAccessExpression(callee)) return isLayer(callee, checker);
+  if (!ts.isPropertyAccessExpression(callee)) return false;
+  return isImport(callee.expression, checker) || isLayer(callee, checker);
 }
 
-function isNamespace(name: ts.Identifier, checker: ts.TypeChecker): boolean {
-  return checker.getSymbolAtLocation(name)?.declarations?.some(ts.isNamespaceImport) ?? false;
-}
-
-/** Whether calling it gives a tensor, and it takes no `this` of its own: an arrow or function value, not a method. */
-function returnsTensor(callee: ts.Expression, checker: ts.TypeChecker): boolean {
-  const signatures = checker.getTypeAtLocation(callee).getCallSignatures();
-  return signatures.some(
-    (s) => s.getReturnType().getSymbol()?.name === "Tensor" && s.declaration !== undefined && !ts.isMethodDeclaration(s.declaration),
+/** A namespace, or a name imported from here, such as `param` of `param.positive`. */
+function isImport(node: ts.Expression, checker: ts.TypeChecker): boolean {
+  const declarations = ts.isIdentifier(node) ? (checker.getSymbolAtLocation(node)?.declarations ?? []) : [];
+  return declarations.some(
+    (d) => ts.isNamespaceImport(d) || (ts.isImportSpecifier(d) && isRecurve(d.parent.parent.parent.moduleSpecifier)),
   );
+}
+
+const isRecurve = (specifier: ts.Expression): boolean => ts.isStringLiteral(specifier) && specifier.text === "recurve";
+
+/** Whether calling it gives a tensor, and it is a function value, not a method with a `this` of its own. */
+function isLayer(callee: ts.Expression, checker: ts.TypeChecker): boolean {
+  const isMethod = (d: ts.Node | undefined): boolean => d === undefined || ts.isMethodDeclaration(d) || ts.isMethodSignature(d);
+  const signatures = checker.getTypeAtLocation(callee).getCallSignatures();
+  return signatures.some((s) => s.getReturnType().getSymbol()?.name === "Tensor" && !isMethod(s.declaration));
 }
 
 function isPointwise(callee: ts.Expression, checker: ts.TypeChecker): boolean {

@@ -52,14 +52,14 @@ export async function runScript(script: Script, sites: readonly Loc[], fallback:
     case "timeout":
       throw new CompileError({
         code: "model-timeout",
-        message: `the model file did not finish within ${timeoutMs / 1000} s${lastCall === undefined ? "" : "; this is the last layer it called"}`,
+        message: `the model file did not finish within ${timeoutMs / 1000} s${lastCall === undefined ? "" : "; this is the last call it made"}`,
         fix: "look for a loop that does not end",
         loc: lastCall ?? fallback,
       });
     case "memory":
       throw new CompileError({
         code: "model-memory",
-        message: `the model file needs more than ${memoryMb} MB${lastCall === undefined ? "" : "; this is the last layer it called"}`,
+        message: `the model file needs more than ${memoryMb} MB${lastCall === undefined ? "" : "; this is the last call it made"}`,
         fix: "look for a loop that does not end; weights belong in a file, not in the model",
         loc: lastCall ?? fallback,
       });

@@ -40,7 +40,7 @@ export async function checkCase(path: string): Promise<void> {
   const place = { file: `${folder}/${path}`, line, column: column === undefined ? text.indexOf("^") + 1 : Number(column) };
   expect({ code: error.code, ...error.loc }, error.message).toEqual({ code, ...place });
   for (const part of words.split(" ... ")) expect(`${error.message}\n${error.fix}`).toContain(part);
-  expect(error.frame).toContain(`> ${line} |`.replace(/ \|$/, ""));
+  expect(error.frame).toMatch(new RegExp(`^> +${line} \\|`, "m"));
   expect(error.fix).not.toBe("");
   expect(code).toBe(path.split("/", 1)[0]);
 }
