@@ -74,7 +74,7 @@ function familyLayer<S extends Sequence>(
   const running = trace();
   const layer = layerName(family.name, options.name);
   const [deltaMin, deltaMax] = options.delta ?? [1e-3, 1e-1];
-  const settings = { ...own, deltaMin, deltaMax };
+  const settings = { ...own, dt_min: deltaMin, dt_max: deltaMax };
   const dims = paramDims(family, { H: x.shape.H, N: state, M: 1, P: 1 }, here());
   const params = [...dims].map(([name, d]) =>
     parameter(layer, leaf(name), d, { kind: "family", family: family.name, param: name, options: settings }),

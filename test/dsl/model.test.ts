@@ -23,12 +23,12 @@ describe("model", () => {
         %2: [B L H=4] = matmul %0 %1
         %3: [H=4] = param encoder.bias init uniform(-1, 1)
         %4: [B L H=4] = map {($0 + $1)} %2 %3
-        %5: [H=4 N=4 c=2] = param s4_layers.0.kernel.C init family(s4d, C, {init: "lin", deltaMin: 0.001, deltaMax: 0.1})
-        %6: [H=4] = param s4_layers.0.kernel.log_dt init family(s4d, log_dt, {init: "lin", deltaMin: 0.001, deltaMax: 0.1})
-        %7: [H=4 N=4] = param s4_layers.0.kernel.log_A_real init family(s4d, log_A_real, {init: "lin", deltaMin: 0.001, deltaMax: 0.1})
-        %8: [H=4 N=4] = param s4_layers.0.kernel.A_imag init family(s4d, A_imag, {init: "lin", deltaMin: 0.001, deltaMax: 0.1})
-        %9: [H=4] = param s4_layers.0.D init family(s4d, D, {init: "lin", deltaMin: 0.001, deltaMax: 0.1})
-        %10: [B L H=4] = ssm family s4d zoh state=8 options={init: "lin", deltaMin: 0.001, deltaMax: 0.1} %4 %5 %6 %7 %8 %9
+        %5: [H=4 N=4 c=2] = param s4_layers.0.kernel.C init family(s4d, C, {init: "lin", dt_min: 0.001, dt_max: 0.1})
+        %6: [H=4] = param s4_layers.0.kernel.log_dt init family(s4d, log_dt, {init: "lin", dt_min: 0.001, dt_max: 0.1})
+        %7: [H=4 N=4] = param s4_layers.0.kernel.log_A_real init family(s4d, log_A_real, {init: "lin", dt_min: 0.001, dt_max: 0.1})
+        %8: [H=4 N=4] = param s4_layers.0.kernel.A_imag init family(s4d, A_imag, {init: "lin", dt_min: 0.001, dt_max: 0.1})
+        %9: [H=4] = param s4_layers.0.D init family(s4d, D, {init: "lin", dt_min: 0.001, dt_max: 0.1})
+        %10: [B L H=4] = ssm family s4d zoh state=8 options={init: "lin", dt_min: 0.001, dt_max: 0.1} %4 %5 %6 %7 %8 %9
         %11: [B L H=4] = map {((0.5 * $0) * (1 + erf((0.7071067811865476 * $0))))} %10
         %12: [O=8 I=4] = param s4_layers.0.output_linear.weight init uniform(-0.5, 0.5)
         %13: [B L H=8] = matmul %11 %12
