@@ -83,7 +83,18 @@ function ssmType(form: SsmForm, args: readonly TensorType[], loc: Loc | undefine
     const fits = got !== undefined && got.dims.length === shape.length && shape.every((s, j) => (typeof s === "number" ? s === got.dims[j]?.size : s.includes(Number(got.dims[j]?.size))));
     if (!fits) mismatch(`operand ${i + 1} of an ssm should be [${shape.join(" ")}], got ${formatDims(got?.dims ?? [])}`, "check the system's sizes", loc);
   });
-  return { dtype: "f32", dims: x.dims };
+  return { dtype: "f32", dims: ssmDims(form, x, loc) };
+}
+
+/** A system with M columns in B and P rows in C takes the channels in groups of M and gives P for each. */
+function ssmDims(form: SsmForm, x: TensorType, loc: Loc | undefined): readonly Dim[] {
+  if (form.stage !== "family" || form.entries === undefined) return x.dims;
+  const inputs = form.entries.B[0]?.length ?? 1;
+  const outputs = form.entries.C.length;
+  if (inputs === 1 && outputs === 1) return x.dims;
+  const channels = channelsOf(x, "ssm", loc);
+  if (channels % inputs !== 0) mismatch(`${channels} channels are no groups of the system's ${inputs} inputs`, "make the channels a multiple of the columns of B", loc);
+  return [...x.dims.slice(0, -1), { name: lastDim(x, "ssm", loc).name, size: (channels / inputs) * outputs }];
 }
 
 /** Throws: CompileError `shape-mismatch` at the node's place. Input and param nodes carry their own type. */

@@ -47,18 +47,7 @@ export function expm1(a: Complex): Complex {
 }
 
 /** (e^a - 1) / a, 1 at 0. */
-export function phi1(a: Complex): Complex {
-  if (a.re === 0 && a.im === 0) return { re: 1, im: 0 };
-  if (abs(a) > 0.5) return div(expm1(a), a);
-  // Below 0.5 the two terms of Re expm1 can cancel on a curve through 0; the series sum a^k / (k+1)! does not.
-  let term: Complex = { re: 1, im: 0 };
-  let sum = term;
-  for (let k = 2; abs(term) > 1e-18; k++) {
-    term = scale(mul(term, a), 1 / k);
-    sum = add(sum, term);
-  }
-  return sum;
-}
+export const phi1 = (a: Complex): Complex => (a.re === 0 && a.im === 0 ? { re: 1, im: 0 } : div(expm1(a), a));
 
 /** The i-th number of an interleaved array. */
 export const complexAt = (data: Float64Array, i: number): Complex => ({ re: data[2 * i] ?? NaN, im: data[2 * i + 1] ?? NaN });

@@ -4,8 +4,10 @@
  * quotients, so their error is of the order of the residual squared.
  */
 import { abs, add, complex, type Complex, conj, mul, scale, sub } from "./complex.ts";
+import { hessenberg } from "./hessenberg.ts";
 import { applyComplex, entry, frobenius, type Matrix, multiply, transpose } from "./matrix.ts";
 import { schur } from "./schur.ts";
+import { tridiagonalEigen } from "./tridiagonal.ts";
 
 /** An eigenvalue with a unit eigenvector; `paired` ones stand for their conjugates too and have Im < 0. */
 export interface Mode {
@@ -53,5 +55,13 @@ export function normalEigen(A: Matrix): NormalEigen {
 
 /** Shapes: S `[N N]` symmetric. The largest eigenvalue. */
 export function largestSymmetric(S: Matrix): number {
-  return Math.max(...normalEigen(S).modes.map((m) => m.lambda.re));
+  const { H } = hessenberg(S);
+  const n = S.rows;
+  const off = Float64Array.from({ length: Math.max(0, n - 1) }, (_, k) => entry(H, k + 1, k));
+  const { values } = tridiagonalEigen(
+    Float64Array.from({ length: n }, (_, k) => entry(H, k, k)),
+    off,
+    { rows: 0, cols: n, data: new Float64Array() },
+  );
+  return values[n - 1] ?? NaN;
 }

@@ -7,7 +7,7 @@
 import { bug } from "../ir/error.ts";
 import { complex, type Complex } from "./complex.ts";
 import { applyLeft, applyRight, hessenberg, reflector } from "./hessenberg.ts";
-import { entry, type Matrix } from "./matrix.ts";
+import { entry, frobenius, type Matrix } from "./matrix.ts";
 
 export interface Schur {
   readonly T: Matrix;
@@ -18,18 +18,32 @@ export interface Schur {
 
 /** Sweeps allowed for one block; two to four is usual. */
 const maxSweeps = 100;
+/** Sweeps after which a subdiagonal entry at the rounding error of the whole matrix counts as zero. */
+const patience = 8;
 /** Every so many sweeps an exceptional shift breaks a cycle. */
 const exceptional = 11;
+
+/**
+ * The shift and its conjugate: the eigenvalues of the trailing 2x2 block, or where those are real the one nearest its
+ * corner, twice (with both of a cluster, the first column of the shifted product is nothing but rounding).
+ */
+function shiftOf(a: number, b: number, c: number, d: number): Complex {
+  const half = (a - d) / 2;
+  const discriminant = half * half + b * c;
+  if (discriminant < 0) return complex((a + d) / 2, Math.sqrt(-discriminant));
+  const larger = half + (half < 0 ? -1 : 1) * Math.sqrt(discriminant);
+  return complex(larger === 0 ? d : d - (b * c) / larger);
+}
 
 /** One double-shift sweep on rows lo .. hi. */
 function francis(T: Matrix, Q: Matrix, lo: number, hi: number, odd: boolean): void {
   const h = (i: number, j: number): number => entry(T, i, j);
   const kick = Math.abs(h(hi, hi - 1)) + Math.abs(h(hi - 1, hi - 2));
-  const trace = odd ? 1.5 * kick : h(hi - 1, hi - 1) + h(hi, hi);
-  const det = odd ? kick * kick : h(hi - 1, hi - 1) * h(hi, hi) - h(hi - 1, hi) * h(hi, hi - 1);
+  const shift = odd ? complex(h(hi, hi) + 0.75 * kick, 0.66 * kick) : shiftOf(h(hi - 1, hi - 1), h(hi - 1, hi), h(hi, hi - 1), h(hi, hi));
+  const [first, second] = [h(lo, lo) - shift.re, h(lo + 1, lo + 1) - shift.re];
   let column = Float64Array.of(
-    h(lo, lo) * h(lo, lo) + h(lo, lo + 1) * h(lo + 1, lo) - trace * h(lo, lo) + det,
-    h(lo + 1, lo) * (h(lo, lo) + h(lo + 1, lo + 1) - trace),
+    first * first + shift.im * shift.im + h(lo, lo + 1) * h(lo + 1, lo),
+    h(lo + 1, lo) * (first + second),
     h(lo + 1, lo) * h(lo + 2, lo + 1),
   );
   for (let k = lo; k < hi; k++) {
@@ -66,15 +80,16 @@ function split(T: Matrix, Q: Matrix, i: number): boolean {
 export function schur(A: Matrix): Schur {
   const { H: T, Q } = hessenberg(A);
   const n = A.rows;
-  const norm = Math.max(...Array.from({ length: n }, (_, i) => Math.abs(entry(T, i, i)) + Math.abs(i > 0 ? entry(T, i, i - 1) : 0)), 0);
-  const negligible = (i: number): boolean => {
+  const norm = frobenius(T) / Math.sqrt(Math.max(n, 1));
+  /** Relative to its neighbours; to the whole matrix where rounding keeps it from falling that far (clusters do). */
+  const negligible = (i: number, sweeps: number): boolean => {
     const near = Math.abs(entry(T, i - 1, i - 1)) + Math.abs(entry(T, i, i));
-    return Math.abs(entry(T, i, i - 1)) <= Number.EPSILON * (near === 0 ? norm : near);
+    return Math.abs(entry(T, i, i - 1)) <= Number.EPSILON * (near === 0 ? norm : sweeps > patience ? near + n * norm : near);
   };
   const blocks: { start: number; size: 1 | 2 }[] = [];
   for (let hi = n - 1, sweeps = 0; hi >= 0;) {
     let lo = hi;
-    while (lo > 0 && !negligible(lo)) lo--;
+    while (lo > 0 && !negligible(lo, sweeps)) lo--;
     if (lo > 0) T.data[lo * n + lo - 1] = 0;
     if (hi - lo > 1) {
       if (sweeps++ > maxSweeps) bug("the QR algorithm does not converge");

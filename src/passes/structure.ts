@@ -74,6 +74,16 @@ function structureNode(
   }
   const { inputs, outputs } = system;
   const copies = channels / inputs;
+  const given = Number(node.type.dims.at(-1)?.size);
+  if (!Number.isInteger(copies) || copies * outputs !== given || ![1, copies].includes(system.groups)) {
+    const message = `${prefix}: ${system.groups} systems of ${inputs} inputs and ${outputs} outputs do not turn ${channels} channels into ${given}`;
+    throw new CompileError({
+      code: "ssm-shape",
+      message,
+      fix: "give it a multiple of the columns of B as channels, and one system or one for each such group",
+      loc: node.loc,
+    });
+  }
   return { prefix, system: simplify(splitChannels(system, copies), copies * inputs * outputs, prefix, context), inputs, outputs };
 }
 
