@@ -64,17 +64,24 @@ export class Device {
   /** A buffer that `release` or `close` destroys. Throws: LimitError. */
   buffer(label: string, bytes: number, flags: number): GPUBuffer {
     const { maxBufferSize } = this.gpu.limits;
-    if (bytes > maxBufferSize) throw new LimitError("maxBufferSize", bytes, maxBufferSize);
+    LimitError.check({ maxBufferSize }, bytes);
     const buffer = this.gpu.createBuffer({ label, size: Math.max(16, Math.ceil(bytes / 4) * 4), usage: flags });
     this.#buffers.add(buffer);
     return buffer;
   }
 
   /** A storage buffer holding `data`. */
-  upload(label: string, data: ArrayBufferView<ArrayBuffer>, flags = 0): GPUBuffer {
-    const buffer = this.buffer(label, data.byteLength, usage.storage | usage.copyDst | flags);
+  upload(label: string, data: ArrayBufferView<ArrayBuffer>): GPUBuffer {
+    const buffer = this.buffer(label, data.byteLength, usage.storage | usage.copyDst);
     this.gpu.queue.writeBuffer(buffer, 0, data.buffer, data.byteOffset, data.byteLength);
     return buffer;
+  }
+
+  /** Encodes and submits. */
+  submit(encode: (encoder: GPUCommandEncoder) => void): void {
+    const encoder = this.gpu.createCommandEncoder();
+    encode(encoder);
+    this.gpu.queue.submit([encoder.finish()]);
   }
 
   release(buffer: GPUBuffer | undefined): void {

@@ -20,6 +20,11 @@ export class LimitError extends Error {
     this.needed = needed;
     this.got = got;
   }
+
+  /** Throws: LimitError where the one limit given, by its name, is less than what is needed. @internal */
+  static check(limit: Readonly<Record<string, number>>, needed: number): void {
+    for (const [name, got] of Object.entries(limit)) if (needed > got) throw new LimitError(name, needed, got);
+  }
 }
 
 /** An input or a saved state is not what the model takes. */

@@ -1,6 +1,6 @@
 /** The way into a bundle: its plan becomes `load`. */
 import type { LoadedModel, LoadOptions } from "./api.ts";
-import type { Makers } from "./model.ts";
+import type { Makers } from "./executor.ts";
 import { Model } from "./model.ts";
 import type { Plan } from "./plan.ts";
 
@@ -13,5 +13,5 @@ export function createLoader<Inputs, Outputs, DeviceOutputs>(
   base: string,
   makers: Makers,
 ): (options?: LoadOptions) => Promise<LoadedModel<Inputs, Outputs, DeviceOutputs>> {
-  return async (options = {}) => (await Model.load(plan, base, makers, options)) as unknown as LoadedModel<Inputs, Outputs, DeviceOutputs>;
+  return async (options = {}) => (await Model.load({ plan, base, makers }, options)) as unknown as LoadedModel<Inputs, Outputs, DeviceOutputs>;
 }

@@ -2,12 +2,12 @@
  * The buffers of one caller on one executor: inputs, outputs and recurrent states, their transfers, and the execution of
  * a part of the caller's tensors with them.
  */
-import { InputError } from "./errors.ts";
-import type { Bindings, Executor } from "./executor.ts";
 import { usage } from "./device.ts";
-import type { BufferSpec, Dims, Dispatch, Program, TensorSpec } from "./plan.ts";
-import type { HostArray, Part, Values } from "./tensors.ts";
-import { isBuffer, runs } from "./tensors.ts";
+import { InputError } from "./errors.ts";
+import type { Bindings, Executor, Readback } from "./executor.ts";
+import type { BufferSpec, Dims, Program, TensorSpec } from "./plan.ts";
+import type { HostArray, Outputs, Part, Values } from "./tensors.ts";
+import { isBuffer, product, runs, sized, toOutputs, zeros } from "./tensors.ts";
 
 /** States by name. */
 export type States = Readonly<Record<string, Float32Array>>;
@@ -30,57 +30,65 @@ export interface Job {
   readonly signal: AbortSignal | undefined;
 }
 
-/** A place in the staging buffer and the host array it goes to. */
+/** Data to be read back, and where it goes. */
 interface Arrival {
   readonly source: GPUBuffer;
   readonly bytes: number;
   readonly arrive: (data: ArrayBuffer) => void;
 }
 
+const own = usage.storage | usage.copySrc | usage.copyDst;
+
 /** One caller's buffers. */
 export class Session implements Bindings {
   readonly executor: Executor;
   readonly buffers = new Map<number, GPUBuffer>();
-  readonly groups = new Map<Dispatch, { readonly buffers: readonly GPUBuffer[]; readonly group: GPUBindGroup }>();
+  readonly groups: Bindings["groups"] = new Map();
 
   constructor(executor: Executor) {
     this.executor = executor;
   }
 
-  /** Executes a job; resolves when its host outputs are filled, or at once where there are none. */
-  async execute(job: Job): Promise<States | undefined> {
+  /** Executes a job; resolves when its host outputs are filled, or once it is submitted where there are none. */
+  async execute({ program, stepwise, part, position, inputs, outputs, last, snapshot, signal }: Job): Promise<States | undefined> {
     const { executor } = this;
-    const { part, signal } = job;
-    const d = executor.dims(part.B, part.L, job.position);
+    const d = executor.dims(part.B, part.L, position);
     await this.#allocate(["input", "output"], d, signal);
-    await this.#write(job);
-    await executor.execute(job.program, d, this, job.stepwise ? part.L : undefined, job.last, signal);
+    await this.#write(part, inputs, signal);
+    const kept = executor.plan.outputs.filter((spec) => outputs.has(spec.name) && (last || spec.dims.includes("L")));
     const states: Record<string, Float32Array> = {};
-    const arrivals = [...this.#outputs(job, d), ...(job.snapshot ? this.#states(d, states) : [])];
-    if (arrivals.length > 0) await this.#read(arrivals, signal);
-    return job.snapshot ? states : undefined;
+    const arrivals = [...this.#outputs(kept, part, outputs, d), ...(snapshot ? this.#states(d, states) : [])];
+    const finish = (encoder: GPUCommandEncoder): void => {
+      for (const spec of kept) {
+        const [source, target] = [this.#buffer("output", spec), outputs.get(spec.name)];
+        if (isBuffer(target)) copyRuns(encoder, spec, part, (whole, at) => [source, at, target, whole]);
+      }
+    };
+    const steps = stepwise ? part.L : 1;
+    deliver(arrivals, await executor.execute({ program, d, bindings: this, steps, tail: last, finish, readback: readback(arrivals), signal }));
+    return snapshot ? states : undefined;
   }
 
   /** Sets the states of `B` sequences: zero where none are given. */
-  async setStates(B: number, states: States | undefined, signal?: AbortSignal): Promise<void> {
-    const d = this.executor.dims(B, 1);
-    const { gpu } = this.executor.device;
-    await this.#allocate(["state"], d, signal);
-    const encoder = gpu.createCommandEncoder();
-    this.executor.plan.buffers.forEach((spec, index) => {
-      const buffer = this.buffers.get(index);
-      if (spec.kind !== "state" || !buffer) return;
-      const state = states?.[spec.name];
-      if (state) gpu.queue.writeBuffer(buffer, 0, state as Float32Array<ArrayBuffer>);
-      else encoder.clearBuffer(buffer);
+  async setStates(B: number, states: States | undefined, signal: AbortSignal | undefined): Promise<void> {
+    const { device, plan } = this.executor;
+    await this.#allocate(["state"], this.executor.dims(B, 1), signal);
+    device.submit((encoder) => {
+      for (const [index, spec] of plan.buffers.entries()) {
+        const buffer = this.buffers.get(index);
+        if (spec.kind !== "state" || !buffer) continue;
+        const state = states?.[spec.name];
+        if (state) device.gpu.queue.writeBuffer(buffer, 0, state as Float32Array<ArrayBuffer>);
+        else encoder.clearBuffer(buffer);
+      }
     });
-    gpu.queue.submit([encoder.finish()]);
   }
 
   /** The states of `B` sequences. */
-  async getStates(B: number, signal?: AbortSignal): Promise<States> {
+  async getStates(B: number): Promise<States> {
     const states: Record<string, Float32Array> = {};
-    await this.#read([...this.#states(this.executor.dims(B, 1), states)], signal);
+    const arrivals = [...this.#states(this.executor.dims(B, 1), states)];
+    deliver(arrivals, await this.executor.read(readback(arrivals), undefined));
     return states;
   }
 
@@ -93,14 +101,14 @@ export class Session implements Bindings {
   /** Makes room for buffers of these kinds and dims. */
   async #allocate(kinds: readonly BufferSpec["kind"][], d: Dims, signal: AbortSignal | undefined): Promise<void> {
     const { device, plan } = this.executor;
-    const small = [...plan.buffers.keys()].filter(
-      (index) => kinds.includes(plan.buffers[index]?.kind ?? "temp") && (this.buffers.get(index)?.size ?? 0) < this.executor.bytes(index, d),
+    const small = [...plan.buffers.entries()].filter(
+      ([index, { kind }]) => kinds.includes(kind) && (this.buffers.get(index)?.size ?? 0) < this.executor.bytes(index, d),
     );
     if (small.length === 0) return;
     const grow = (): void => {
-      for (const index of small) {
+      for (const [index, { kind }] of small) {
         device.release(this.buffers.get(index));
-        this.buffers.set(index, device.buffer(`own ${index}`, this.executor.bytes(index, d), usage.storage | usage.copySrc | usage.copyDst));
+        this.buffers.set(index, device.buffer(kind, this.executor.bytes(index, d), own));
       }
     };
     try {
@@ -111,38 +119,27 @@ export class Session implements Bindings {
     }
   }
 
-  /** Puts the part of the inputs into their buffers. */
-  async #write({ part, inputs, signal }: Job): Promise<void> {
+  /** Puts the part of the inputs into their buffers. Throws: InputError where the device refuses a buffer given. */
+  async #write(part: Part, inputs: Values, signal: AbortSignal | undefined): Promise<void> {
     const { device, plan } = this.executor;
     for (const spec of plan.inputs) {
       const value = inputs.get(spec.name);
       const buffer = this.#buffer("input", spec);
-      if (!buffer || !value) continue;
       if (isBuffer(value)) {
-        await device.checked(() => this.#copy(spec, part, (whole, own) => [value, whole, buffer, own]), signal).catch((error: unknown) => {
+        const copy = (): void => device.submit((encoder) => copyRuns(encoder, spec, part, (whole, at) => [value, whole, buffer, at]));
+        await device.checked(copy, signal).catch((error: unknown) => {
           if (device.failed || signal?.aborted) throw error;
-          throw new InputError(spec.name, undefined, `its GPUBuffer was refused, it needs COPY_SRC and the model's device: ${String(error)}`);
+          throw new InputError(spec.name, undefined, `its GPUBuffer was refused; it needs COPY_SRC and the model's device: ${String(error)}`);
         });
-      } else for (const [whole, own, count] of runs(spec, part)) device.gpu.queue.writeBuffer(buffer, 4 * own, value, whole, count);
+      } else if (value) for (const [whole, at, count] of runs(spec, part)) device.gpu.queue.writeBuffer(buffer, 4 * at, value, whole, count);
     }
   }
 
-  /** Copies between a part's buffer and a whole one on the device. */
-  #copy(spec: TensorSpec, part: Part, direction: (whole: number, own: number) => readonly [GPUBuffer, number, GPUBuffer, number]): void {
-    const { gpu } = this.executor.device;
-    const encoder = gpu.createCommandEncoder();
-    for (const [whole, own, count] of runs(spec, part)) encoder.copyBufferToBuffer(...direction(4 * whole, 4 * own), 4 * count);
-    gpu.queue.submit([encoder.finish()]);
-  }
-
-  /** Copies device outputs, and lists the host ones. */
-  *#outputs({ part, outputs, last }: Job, d: Dims): Generator<Arrival> {
-    for (const spec of this.executor.plan.outputs) {
-      const source = this.#buffer("output", spec);
+  *#outputs(specs: readonly TensorSpec[], part: Part, outputs: Values, d: Dims): Generator<Arrival> {
+    for (const spec of specs) {
       const value = outputs.get(spec.name);
-      if (!source || !value || !(last || spec.dims.includes("L"))) continue;
-      if (isBuffer(value)) this.#copy(spec, part, (whole, own) => [source, own, value, whole]);
-      else yield { source, bytes: this.#bytes("output", spec, d), arrive: (data) => scatter(spec, part, data, value) };
+      if (isBuffer(value) || !value) continue;
+      yield { source: this.#buffer("output", spec), bytes: 4 * product(sized(spec, d.B, d.L)), arrive: (data) => scatter(spec, part, data, value) };
     }
   }
 
@@ -153,24 +150,56 @@ export class Session implements Bindings {
     }
   }
 
-  async #read(arrivals: readonly Arrival[], signal: AbortSignal | undefined): Promise<void> {
-    const total = arrivals.reduce((sum, { bytes }) => sum + bytes, 0);
-    if (total === 0) return;
-    const copy = (encoder: GPUCommandEncoder, staging: GPUBuffer): void => {
-      let at = 0;
-      for (const { source, bytes } of arrivals) encoder.copyBufferToBuffer(source, 0, staging, (at += bytes) - bytes, bytes);
-    };
-    const data = await this.executor.read(total, copy, signal);
-    let at = 0;
-    for (const { bytes, arrive } of arrivals) arrive(data.slice(at, (at += bytes)));
+  #buffer(kind: "input" | "output", { name }: TensorSpec): GPUBuffer {
+    const buffer = this.buffers.get(this.executor.plan.buffers.findIndex((spec) => spec.kind === kind && spec.name === name));
+    if (!buffer) throw new Error(`bug: the plan lacks ${kind} ${name}`);
+    return buffer;
   }
+}
 
-  readonly #find = (kind: "input" | "output", { name }: TensorSpec): number => this.executor.plan.buffers.findIndex((spec) => spec.kind === kind && spec.name === name);
-  readonly #buffer = (kind: "input" | "output", spec: TensorSpec): GPUBuffer | undefined => this.buffers.get(this.#find(kind, spec));
-  readonly #bytes = (kind: "input" | "output", spec: TensorSpec, d: Dims): number => this.executor.bytes(this.#find(kind, spec), d);
+/** Makes room for a call's outputs, on the host or the device, and has them filled. Throws: LimitError. */
+export async function withOutputs({ device, plan }: Executor, B: number, L: number, onDevice: boolean, fill: (outputs: Values) => Promise<void>): Promise<Outputs> {
+  const make = <T>(one: (spec: TensorSpec, size: number) => T): Map<string, T> => new Map(plan.outputs.map((spec) => [spec.name, one(spec, product(sized(spec, B, L)))]));
+  if (!onDevice) {
+    const arrays = make(zeros);
+    await fill(arrays);
+    return toOutputs(plan, arrays, B, L);
+  }
+  const buffers = await device.checked(() => make((spec, size) => device.buffer(spec.name, 4 * size, own)));
+  try {
+    await fill(buffers);
+  } catch (error) {
+    buffers.forEach((buffer) => device.release(buffer));
+    throw error;
+  }
+  buffers.forEach((buffer) => device.disown(buffer));
+  return toOutputs(plan, buffers, B, L);
+}
+
+/** Copies a part between its own buffer and one of the whole tensor. */
+function copyRuns(encoder: GPUCommandEncoder, spec: TensorSpec, part: Part, place: (whole: number, at: number) => readonly [GPUBuffer, number, GPUBuffer, number]): void {
+  for (const [whole, at, count] of runs(spec, part)) encoder.copyBufferToBuffer(...place(4 * whole, 4 * at), 4 * count);
+}
+
+function readback(arrivals: readonly Arrival[]): Readback {
+  return {
+    bytes: arrivals.reduce((sum, { bytes }) => sum + bytes, 0),
+    copy: (encoder, into) => {
+      let at = 0;
+      for (const { source, bytes } of arrivals) {
+        encoder.copyBufferToBuffer(source, 0, into, at, bytes);
+        at += bytes;
+      }
+    },
+  };
+}
+
+function deliver(arrivals: readonly Arrival[], data: ArrayBuffer): void {
+  let at = 0;
+  for (const { bytes, arrive } of arrivals) arrive(data.slice(at, (at += bytes)));
 }
 
 function scatter(spec: TensorSpec, part: Part, data: ArrayBuffer, into: HostArray): void {
   const values = spec.dtype === "f32" ? new Float32Array(data) : new Int32Array(data);
-  for (const [whole, own, count] of runs(spec, part)) into.set(values.subarray(own, own + count), whole);
+  for (const [whole, at, count] of runs(spec, part)) into.set(values.subarray(at, at + count), whole);
 }

@@ -3,15 +3,14 @@
  * states on the device follow from it, so that a lost device or a failed push costs a replay of at most `REPLAY` steps.
  */
 import type { PushOptions, SavedStream } from "./api.ts";
-import { DeviceLostError } from "./errors.ts";
+import type { Engine } from "./engine.ts";
+import { DeviceLostError, InputError } from "./errors.ts";
 import type { Executor } from "./executor.ts";
-import type { Model, Outputs } from "./model.ts";
-import { newOutputs } from "./model.ts";
 import type { Program } from "./plan.ts";
 import type { States } from "./session.ts";
-import { Session } from "./session.ts";
-import type { Given, Values } from "./tensors.ts";
-import { isBuffer, readInputs, toOutputs } from "./tensors.ts";
+import { Session, withOutputs } from "./session.ts";
+import type { Given, Outputs, Values } from "./tensors.ts";
+import { isBuffer, readInputs } from "./tensors.ts";
 
 /** Time steps that may be replayed before the states are read back. */
 const REPLAY = 64;
@@ -19,11 +18,11 @@ const REPLAY = 64;
 /** Recurrent state of `batch` sequences. */
 export class Stream {
   readonly batch: number;
-  readonly #model: Model;
+  readonly #engine: Engine;
   /** States that were read back, zero where undefined, and the position they belong to. */
   #states: States | undefined;
   #from = 0;
-  /** Host inputs pushed since, with their lengths. */
+  /** Host inputs pushed since. */
   #log: Given[] = [];
   #position = 0;
   /** Holds the states at `#position`; undefined where they have to be made again. */
@@ -31,10 +30,11 @@ export class Stream {
   #busy = false;
   #destroyed = false;
 
-  constructor(model: Model, batch: number, saved: SavedStream | undefined) {
-    this.#model = model;
+  /** Throws: InputError where `saved` is not a state of this model and batch. */
+  constructor(engine: Engine, batch: number, saved: SavedStream | undefined) {
+    this.#engine = engine;
     this.batch = batch;
-    this.#begin(saved);
+    this.#begin(saved && checkSaved(engine, saved, batch));
   }
 
   get position(): number {
@@ -43,7 +43,7 @@ export class Stream {
 
   /** Throws: InputError, LimitError, DeviceLostError, the signal's reason. */
   async push(inputs: unknown, options: PushOptions & { readonly onDevice?: boolean } = {}): Promise<Outputs> {
-    const given = readInputs(this.#model.plan, inputs, this.batch, Infinity);
+    const given = readInputs(this.#engine.plan, inputs, this.batch, Infinity);
     return this.#exclusive((executor) => this.#push(executor, given, options), options.signal);
   }
 
@@ -51,23 +51,24 @@ export class Stream {
   async save(): Promise<SavedStream> {
     return this.#exclusive(async (executor) => {
       const session = await this.#revive(executor, undefined);
-      this.#keep(await session.getStates(this.batch));
-      return structuredClone({ format: 1 as const, model: this.#model.hash, batch: this.batch, position: this.#position, states: this.#states ?? {} });
-    }, undefined);
+      const states = await session.getStates(this.batch);
+      this.#keep(states);
+      return structuredClone({ format: 1 as const, model: this.#engine.hash, batch: this.batch, position: this.#position, states });
+    });
   }
 
   /** Throws: InputError where `saved` is not a state of this model and batch. */
   async restore(saved: SavedStream): Promise<void> {
-    const checked = this.#model.checkSaved(saved, this.batch);
-    return this.#exclusive(async () => this.#begin(checked), undefined);
+    const checked = checkSaved(this.#engine, saved, this.batch);
+    return this.#exclusive(async () => this.#begin(checked));
   }
 
   async fork(): Promise<Stream> {
-    return new Stream(this.#model, this.batch, await this.save());
+    return new Stream(this.#engine, this.batch, await this.save());
   }
 
   async reset(): Promise<void> {
-    return this.#exclusive(async () => this.#begin(undefined), undefined);
+    return this.#exclusive(async () => this.#begin(undefined));
   }
 
   destroy(): void {
@@ -77,9 +78,8 @@ export class Stream {
 
   #begin(saved: SavedStream | undefined): void {
     this.#drop();
-    this.#from = this.#position = saved?.position ?? 0;
-    this.#states = saved?.states;
-    this.#log = [];
+    this.#position = saved?.position ?? 0;
+    this.#keep(saved?.states);
   }
 
   /** Forgets the states on the device. */
@@ -88,14 +88,15 @@ export class Stream {
     this.#session = undefined;
   }
 
-  #keep(states: States): void {
+  /** Takes these states as those at the position. */
+  #keep(states: States | undefined): void {
     this.#states = states;
     this.#from = this.#position;
     this.#log = [];
   }
 
-  #exclusive<T>(work: (executor: Executor) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    return this.#model.exclusive(async (executor) => {
+  #exclusive<T>(work: (executor: Executor) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.#engine.exclusive(async (executor) => {
       if (this.#destroyed) throw new DeviceLostError("the stream was destroyed");
       this.#busy = true;
       try {
@@ -110,26 +111,19 @@ export class Stream {
     }, signal);
   }
 
-  async #push(executor: Executor, given: Given, options: PushOptions & { readonly onDevice?: boolean }): Promise<Outputs> {
+  async #push(executor: Executor, given: Given, { onDevice = false, signal }: PushOptions & { readonly onDevice?: boolean }): Promise<Outputs> {
     const { B, L, values } = given;
-    const session = await this.#revive(executor, options.signal);
-    const outputs = await newOutputs(executor, B, L, options.onDevice ?? false);
-    const replayable = this.#position + L - this.#from <= REPLAY && ![...values.values()].some(isBuffer);
-    const copies = replayable ? new Map([...values].map(([name, data]) => [name, isBuffer(data) ? data : data.slice()])) : values;
-    try {
-      const states = await this.#advance(session, given, this.#position, outputs, !replayable, options.signal);
+    const session = await this.#revive(executor, signal);
+    const replayed = this.#position + L - this.#from <= REPLAY ? copyOf(values) : undefined;
+    return withOutputs(executor, B, L, onDevice, async (outputs) => {
+      const states = await this.#advance(session, given, this.#position, outputs, !replayed, signal);
       this.#position += L;
-      if (states) this.#keep(states);
-      else this.#log.push({ B, L, values: copies });
-    } catch (error) {
-      if (options.onDevice) for (const buffer of outputs.values()) executor.device.release(buffer as GPUBuffer);
-      throw error;
-    }
-    if (options.onDevice) for (const buffer of outputs.values()) executor.device.disown(buffer as GPUBuffer);
-    return toOutputs(this.#model.plan, outputs, B, L);
+      if (replayed) this.#log.push({ B, L, values: replayed });
+      else this.#keep(states);
+    });
   }
 
-  /** A session whose states are those at `#position`. */
+  /** A session whose states are those at the position. */
   async #revive(executor: Executor, signal: AbortSignal | undefined): Promise<Session> {
     if (this.#session?.executor === executor) return this.#session;
     this.#drop();
@@ -144,22 +138,23 @@ export class Stream {
   }
 
   /** Processes all of `given`, in parts where it is too long for one execution. */
-  async #advance(session: Session, given: Given, position: number, outputs: Values, snapshot: boolean, signal: AbortSignal | undefined): Promise<States | undefined> {
+  async #advance(session: Session, given: Given, from: number, outputs: Values, snapshot: boolean, signal: AbortSignal | undefined): Promise<States | undefined> {
     const { B, L: length, values } = given;
     let states: States | undefined;
     for (let t = 0, L = 0; t < length; t += L) {
-      const { size, program, stepwise } = this.#fit(session.executor, length - t, position + t);
-      L = size;
+      const position = from + t;
+      const fit = this.#fit(session.executor, length - t, position);
+      L = fit.size;
       const part = { b: 0, t, B, L, of: { B, L: length } };
       const last = t + L === length;
-      states = await session.execute({ program, stepwise, part, position: position + t, inputs: values, outputs, last, snapshot: snapshot && last, signal });
+      states = await session.execute({ ...fit, part, position, inputs: values, outputs, last, snapshot: snapshot && last, signal });
     }
     return states;
   }
 
   /** The most steps that one execution takes of `left`, and how. Throws: LimitError where not even one fits. */
   #fit(executor: Executor, left: number, position: number): { readonly size: number; readonly program: Program; readonly stepwise: boolean } {
-    const { plan, memory } = this.#model;
+    const { plan, memory } = this.#engine;
     for (let size = Math.min(left, plan.maxLength); ; size = Math.ceil(size / 2)) {
       const d = executor.dims(this.batch, size, position);
       const mode = plan.chooseResume(d);
@@ -170,4 +165,31 @@ export class Stream {
       if (size === 1) throw limit;
     }
   }
+}
+
+/** Copies of values on the host; undefined where some are not. */
+function copyOf(values: Values): Values | undefined {
+  const copies = new Map<string, Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>>();
+  for (const [name, data] of values) {
+    if (isBuffer(data)) return undefined;
+    copies.set(name, data.slice());
+  }
+  return copies;
+}
+
+/** A copy of `saved`. Throws: InputError where it is not a state of this model and batch. */
+function checkSaved({ hash, plan, executor }: Engine, saved: SavedStream, batch: number): SavedStream {
+  const fail = (dim: string | undefined, message: string): never => {
+    throw new InputError("from", dim, message);
+  };
+  if (saved.format !== 1 || saved.model !== hash) fail(undefined, `a saved state of ${saved.model}, not of ${hash}`);
+  if (saved.batch !== batch) fail("B", `a saved state of batch ${saved.batch}, not ${batch}`);
+  if (!Number.isSafeInteger(saved.position) || saved.position < 0) fail(undefined, "its position is not a count of time steps");
+  const d = executor.dims(batch, 1);
+  for (const spec of plan.buffers) {
+    if (spec.kind !== "state") continue;
+    const state = (saved.states as SavedStream["states"] | undefined)?.[spec.name];
+    if (Object.prototype.toString.call(state) !== "[object Float32Array]" || state?.length !== spec.size(d)) fail(undefined, `its state ${spec.name} is not ${spec.size(d)} floats`);
+  }
+  return structuredClone(saved);
 }

@@ -9,6 +9,9 @@ import type { Plan, TensorSpec } from "./plan.ts";
 export type HostArray = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 export type Values = ReadonlyMap<string, HostArray | GPUBuffer>;
 
+/** What a call resolves to, by the names of the plan's outputs. */
+export type Outputs = Record<string, TensorOutput | DeviceTensor>;
+
 /** Checked inputs. */
 export interface Given {
   readonly B: number;
@@ -112,8 +115,7 @@ export function* runs(spec: TensorSpec, part: Part): Generator<readonly [whole: 
   for (let i = 0; i < part.B; i++) yield [(part.b + i) * row + (part.t * row) / part.of.L, i * own, own];
 }
 
-/** What a call resolves to, in the order of the plan's outputs. */
-export function toOutputs(plan: Plan, values: Values, B: number, L: number): Record<string, TensorOutput | DeviceTensor> {
-  const entries = plan.outputs.map((spec) => [spec.name, { data: values.get(spec.name), dims: sized(spec, B, L) }] as const);
-  return Object.fromEntries(entries) as Record<string, TensorOutput | DeviceTensor>;
+/** The outputs with their dims. */
+export function toOutputs(plan: Plan, values: Values, B: number, L: number): Outputs {
+  return Object.fromEntries(plan.outputs.map((spec) => [spec.name, { data: values.get(spec.name), dims: sized(spec, B, L) }])) as Outputs;
 }

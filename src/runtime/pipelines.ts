@@ -1,0 +1,62 @@
+/** The shaders of a plan on one device, and the pipelines made of them, each compiled once. */
+import { LimitError } from "./errors.ts";
+import type { Dims, Dispatch, KernelSpec } from "./plan.ts";
+
+interface Kernel {
+  readonly spec: KernelSpec;
+  readonly module: GPUShaderModule;
+  readonly layout: GPUBindGroupLayout;
+  readonly pipelines: Map<string, Promise<GPUComputePipeline>>;
+}
+
+/** Kernels by their index in the plan. */
+export class Pipelines {
+  readonly #gpu: GPUDevice;
+  readonly #kernels: readonly Kernel[];
+
+  constructor(gpu: GPUDevice, specs: readonly KernelSpec[]) {
+    const layouts = new Map<string, GPUBindGroupLayout>();
+    this.#gpu = gpu;
+    this.#kernels = specs.map((spec) => {
+      const layout = layouts.get(spec.access) ?? createLayout(gpu, spec.access);
+      layouts.set(spec.access, layout);
+      return { spec, layout, module: gpu.createShaderModule({ label: spec.name, code: spec.wgsl }), pipelines: new Map() };
+    });
+  }
+
+  layout({ kernel }: Dispatch): GPUBindGroupLayout {
+    return this.#kernel(kernel).layout;
+  }
+
+  /** The pipeline of a dispatch at these dims. Throws: LimitError where the kernel needs more than the device has. */
+  async compile(dispatch: Dispatch, d: Dims): Promise<GPUComputePipeline> {
+    const { spec, module, layout, pipelines } = this.#kernel(dispatch.kernel);
+    const constants = dispatch.constants?.(d) ?? {};
+    const key = Object.values(constants).join();
+    const known = pipelines.get(key);
+    if (known) return known;
+    const { maxComputeWorkgroupStorageSize, maxStorageBuffersPerShaderStage } = this.#gpu.limits;
+    LimitError.check({ maxComputeWorkgroupStorageSize }, spec.shared?.(constants) ?? 0);
+    LimitError.check({ maxStorageBuffersPerShaderStage }, spec.access.length);
+    const pipeline = this.#gpu.createComputePipelineAsync({
+      label: spec.name,
+      layout: this.#gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module, constants },
+    });
+    pipelines.set(key, pipeline);
+    return pipeline;
+  }
+
+  #kernel(index: number): Kernel {
+    const kernel = this.#kernels[index];
+    if (!kernel) throw new Error(`bug: the plan has no kernel ${index}`);
+    return kernel;
+  }
+}
+
+/** Binding 0 is the uniform, at an offset of each dispatch; the letters of `access` follow. */
+function createLayout(gpu: GPUDevice, access: string): GPUBindGroupLayout {
+  const buffers: GPUBufferBindingLayout[] = [...access].map((letter) => ({ type: letter === "r" ? "read-only-storage" : "storage" }));
+  const all = [{ type: "uniform", hasDynamicOffset: true } as const, ...buffers];
+  return gpu.createBindGroupLayout({ entries: all.map((buffer, binding) => ({ binding, visibility: 4, buffer })) });
+}
