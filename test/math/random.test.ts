@@ -29,7 +29,7 @@ test("uniform is in [0, 1) with mean 1/2 and variance 1/12, in every eighth alik
   const variance = x.reduce((a, b) => a + (b - mean) ** 2, 0) / x.length;
   expect(Math.abs(mean - 0.5)).toBeLessThan(0.005);
   expect(Math.abs(variance - 1 / 12)).toBeLessThan(0.002);
-  const bins = new Array<number>(8).fill(0);
+  const bins = new Float64Array(8);
   for (const v of x) bins[Math.floor(v * 8)] = (bins[Math.floor(v * 8)] ?? NaN) + 1;
   for (const count of bins) expect(Math.abs(count - 10_000)).toBeLessThan(500);
 });

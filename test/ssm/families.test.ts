@@ -41,7 +41,7 @@ function s4dOperands(
       n,
       2,
     ),
-    tensor(new Array<number>(H).fill(Math.log(dt)), H),
+    tensor(new Float64Array(H).fill(Math.log(dt)), H),
     tensor(
       rows((z) => Math.log(-z.re)),
       H,
