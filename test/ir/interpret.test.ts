@@ -98,6 +98,15 @@ describe("the meaning of each op", () => {
     expect(got.y).toEqual([0.5, 1, 2.5, 4]);
     expect(got.state).toEqual([1, 2, 3, 4]);
   });
+  test("dense ssm: a system for every channel where G is H", () => {
+    const lines = `${input}\n%1: [G=2 N=1 N2=1] = param abar\n%2: [G=2 N=1] = param bbar\n%3: [G=2 N=1] = param c\n%4: [G=2] = param d\n%5: [B L H=2] = ssm discrete dense state=1 %0 %1 %2 %3 %4`;
+    const rows = (a: number, b: number): Constant => tensor([2, 1], [a, b]);
+    const params = { abar: tensor([2, 1, 1], [2, 3]), bbar: rows(1, 10), c: rows(5, 7), d: tensor([2], [0, 1]) };
+    // channel 0: 5 * (2 * 1 + 1), channel 1: 7 * (3 * 10 + 10) + 1
+    const got = evaluate(lines, params, { u: u(1, 1, 1, 1) });
+    expect(got.y).toEqual([5, 71, 15, 281]);
+    expect(got.state).toEqual([3, 40]);
+  });
   test("an ssm of an earlier stage: its system comes from the evaluator, given the operands after x", () => {
     const graph = parseGraph(
       `graph g {\n%0: [B L H=1] = input u\n%1: [H=1] = param a\n%2: [B L H=1] = ssm family leak zoh state=1 options={} %0 %1\nreturn y: %2\n}`,

@@ -133,18 +133,17 @@ describe("print, then parse", () => {
     );
   });
   test("is the identity on graphs with any names", () => {
-    fc.assert(fc.property(graph, (x) => {
+    fc.assert(
+      fc.property(graph, (x) => {
         expect(parseGraph(printGraph(x))).toEqual(x);
-      }));
+      }),
+    );
   });
   test("is the identity on random models", () => {
     fc.assert(
-      fc.property(
-        arbitraryModule({ smooth: false }),
-        ({ module }) => {
-          expect(parseGraph(printGraph(module.graph))).toEqual(module.graph);
-        },
-      ),
+      fc.property(arbitraryModule({ smooth: false }), ({ module }) => {
+        expect(parseGraph(printGraph(module.graph))).toEqual(module.graph);
+      }),
     );
   });
   test("keeps the own operands of every op apart from its epilogue's", () => {

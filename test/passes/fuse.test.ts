@@ -36,6 +36,14 @@ describe("fuse-maps", () => {
        return y: %1, z: %2`,
     );
   });
+  test("a dear map of several maps is computed once", () => {
+    const text = `%0: [B L H=2] = input u
+       %1: [B L H=2] = map {tanh((exp($0) * sin($0)))} %0
+       %2: [B L H=2] = map {neg($0)} %1
+       %3: [B L H=2] = map {abs($0)} %1
+       return y: %2, z: %3`;
+    expectRewrite(fuse, `${text}\n---\n${text}`);
+  });
   test("a map that is an output of its own stays", () => {
     const text = `%0: [B L H=2] = input u
        %1: [B L H=2] = map {tanh($0)} %0
@@ -172,6 +180,16 @@ describe("fuse-parts", () => {
     );
     expect([...(constants.get("b[2..4]")?.data ?? [])]).toEqual([3, 4]);
     expect([...constants.keys()].sort()).toEqual(["b[0..2]", "b[2..4]", "w"]);
+  });
+  test("a matmul that is an output of its own stays whole", () => {
+    const text = `%0: [B L H=2] = input u
+       %1: [H=4 K=2] = param w
+       %2: [B L H=4] = matmul %0 %1
+       %3: [B L H=2] = slice start=0 %2
+       %4: [B L H=2] = slice start=2 %2
+       %5: [B L H=2] = map {($0 * $1)} %3 %4
+       return y: %5, z: %2`;
+    expectRewrite(fuse, `${text}\n---\n${text}`);
   });
   test("slices that do not cover the matmul stay", () => {
     const text = `%0: [B L H=2] = input u
