@@ -76,7 +76,11 @@ async function runtimeTypes(): Promise<string> {
 /** Refuses a folder whose content a bundle does not replace. Throws: `output-not-ours`. */
 async function checkTarget(target: string): Promise<void> {
   const refuse = (message: string): never => {
-    throw new CompileError({ code: "output-not-ours", message: `${target} ${message}`, fix: "choose with -o a new folder, an empty one, or that of an earlier build" });
+    throw new CompileError({
+      code: "output-not-ours",
+      message: `${target} ${message}`,
+      fix: "choose with -o a new folder, an empty one, or that of an earlier build",
+    });
   };
   let names: string[];
   try {

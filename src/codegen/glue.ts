@@ -11,7 +11,11 @@ export function printEntry(plan: PlanSource): string {
   const file = emptyFile("index.ts");
   const makers = [...new Set(plan.tables.map((table) => table.maker))].sort();
   file.addImportDeclaration({ moduleSpecifier: "./load.js", namedImports: ["createLoader"] });
-  file.addImportDeclaration({ moduleSpecifier: "./api.js", namedImports: ["DeviceTensor", "TensorInput", "TensorOutput"], isTypeOnly: true });
+  file.addImportDeclaration({
+    moduleSpecifier: "./api.js",
+    namedImports: ["DeviceTensor", "TensorInput", "TensorOutput"],
+    isTypeOnly: true,
+  });
   if (makers.length > 0) file.addImportDeclaration({ moduleSpecifier: "./tables.js", namedImports: makers });
   file.addExportDeclaration({ moduleSpecifier: "./errors.js" });
   addTensorTypes(file, plan);
@@ -19,7 +23,10 @@ export function printEntry(plan: PlanSource): string {
     isExported: true,
     declarationKind: VariableDeclarationKind.Const,
     declarations: [
-      { name: "load", initializer: `/* @__PURE__ */ createLoader<Inputs, Outputs, DeviceOutputs>(${printPlan(plan)}, import.meta.url, { ${makers.join(", ")} })` },
+      {
+        name: "load",
+        initializer: `/* @__PURE__ */ createLoader<Inputs, Outputs, DeviceOutputs>(${printPlan(plan)}, import.meta.url, { ${makers.join(", ")} })`,
+      },
     ],
   });
   return file.getFullText();
@@ -31,9 +38,18 @@ export function printEntry(plan: PlanSource): string {
  */
 export function printDeclarations(plan: PlanSource, runtime: string): string {
   const file = emptyFile("index.d.ts");
-  file.addStatements(ts.transpileDeclaration(runtime, { compilerOptions: { stripInternal: true } }).outputText.replaceAll(/^\/\*\*[^]*?\*\/\n(?=\/\*\*)/g, ""));
+  file.addStatements(
+    ts
+      .transpileDeclaration(runtime, { compilerOptions: { stripInternal: true } })
+      .outputText.replaceAll(/^\/\*\*[^]*?\*\/\n(?=\/\*\*)/g, ""),
+  );
   addTensorTypes(file, plan);
-  file.addTypeAlias({ isExported: true, name: "Model", type: "LoadedModel<Inputs, Outputs, DeviceOutputs>", docs: [`The model \`${plan.name}\`.`] });
+  file.addTypeAlias({
+    isExported: true,
+    name: "Model",
+    type: "LoadedModel<Inputs, Outputs, DeviceOutputs>",
+    docs: [`The model \`${plan.name}\`.`],
+  });
   file.addTypeAlias({ isExported: true, name: "Stream", type: "ModelStream<Inputs, Outputs, DeviceOutputs>" });
   file.addFunction({
     isExported: true,
@@ -41,7 +57,9 @@ export function printDeclarations(plan: PlanSource, runtime: string): string {
     name: "load",
     parameters: [{ name: "options", type: "LoadOptions", hasQuestionToken: true }],
     returnType: "Promise<Model>",
-    docs: ["Loads the weights beside this module and compiles the shaders.\nThrows: NoWebGPUError, WeightsError, LimitError, DeviceLostError, the signal's reason."],
+    docs: [
+      "Loads the weights beside this module and compiles the shaders.\nThrows: NoWebGPUError, WeightsError, LimitError, DeviceLostError, the signal's reason.",
+    ],
   });
   return file.getFullText();
 }
@@ -59,7 +77,12 @@ function addTensorTypes(file: SourceFile, { name, inputs, outputs }: PlanSource)
       isExported: true,
       name: type,
       docs: [doc],
-      properties: specs.map((spec) => ({ name: JSON.stringify(spec.name), isReadonly: true, type: typeOf(spec), docs: [`${spec.dtype} ${shape(spec)}`] })),
+      properties: specs.map((spec) => ({
+        name: JSON.stringify(spec.name),
+        isReadonly: true,
+        type: typeOf(spec),
+        docs: [`${spec.dtype} ${shape(spec)}`],
+      })),
     });
   };
   add("Inputs", `What \`${name}\` takes.`, inputs, (spec) => `TensorInput<${array(spec)}>`);

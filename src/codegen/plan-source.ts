@@ -40,12 +40,15 @@ export interface Manifest {
 /** The plan with its functions made by `wrap` from parameter and expression. */
 export function mapFunctions<F>(plan: PlanSource, wrap: (parameter: "c" | "d", expression: string) => F): WithFunctions<Plan, F> {
   const fields = <T extends object, K extends keyof T>(object: T, ...names: K[]): T => {
-    const wrapped = names.flatMap((name) => (object[name] === undefined ? [] : [[name, wrap(name === "shared" ? "c" : "d", String(object[name]))]]));
+    const wrapped = names.flatMap((name) =>
+      object[name] === undefined ? [] : [[name, wrap(name === "shared" ? "c" : "d", String(object[name]))]],
+    );
     return { ...object, ...Object.fromEntries(wrapped) };
   };
   const dispatches = (list: readonly DispatchSource[]): unknown => list.map((dispatch) => fields(dispatch, "grid", "constants", "when"));
   const program = ({ prepare, body }: ProgramSource): unknown => ({ prepare: dispatches(prepare), body: dispatches(body) });
-  const programs = (modes: PlanSource["whole"]): unknown => Object.fromEntries(Object.entries(modes).map(([mode, one]) => [mode, program(one)]));
+  const programs = (modes: PlanSource["whole"]): unknown =>
+    Object.fromEntries(Object.entries(modes).map(([mode, one]) => [mode, program(one)]));
   return {
     ...fields(plan, "choose", "chooseResume"),
     kernels: plan.kernels.map((kernel) => fields(kernel, "shared")),
@@ -58,6 +61,8 @@ export function mapFunctions<F>(plan: PlanSource, wrap: (parameter: "c" | "d", e
 
 /** The plan as the runtime takes it, to execute in this process. */
 export function evaluatePlan(plan: PlanSource): Plan {
+  // The compiler's own expressions, which a bundle holds as they are.
+  // oxlint-disable-next-line typescript/no-implied-eval
   return mapFunctions(plan, (parameter, expression) => new Function(parameter, `return (${expression})`) as () => unknown) as Plan;
 }
 

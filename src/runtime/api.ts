@@ -4,7 +4,10 @@
  */
 
 /** The values of an input: plain where batch and length follow from the count, or with the dims in order. */
-export type TensorInput<D extends Float32Array | Int32Array = Float32Array> = D | GPUBuffer | { readonly data: D | GPUBuffer; readonly dims: readonly number[] };
+export type TensorInput<D extends Float32Array | Int32Array = Float32Array> =
+  | D
+  | GPUBuffer
+  | { readonly data: D | GPUBuffer; readonly dims: readonly number[] };
 
 /** An output on the host, row-major. */
 export interface TensorOutput<D extends Float32Array | Int32Array = Float32Array> {

@@ -107,7 +107,11 @@ export class Device {
       throw error;
     }
     const [invalid, memory] = await this.guard(close(), signal);
-    if (memory) throw new LimitError("memory", [...this.#buffers].reduce((sum, buffer) => sum + buffer.size, 0));
+    if (memory)
+      throw new LimitError(
+        "memory",
+        [...this.#buffers].reduce((sum, buffer) => sum + buffer.size, 0),
+      );
     if (invalid) throw new Error(`WebGPU refused the program: ${invalid.message}`);
     return result;
   }

@@ -85,14 +85,20 @@ export class Executor {
   }
 
   /** Uploads weights and tables, and compiles what most calls will need. Throws: LimitError. */
-  async load(programs: readonly (readonly [Program, Dims])[], onShader: (loaded: number, total: number) => void, signal?: AbortSignal): Promise<void> {
+  async load(
+    programs: readonly (readonly [Program, Dims])[],
+    onShader: (loaded: number, total: number) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
     await this.device.checked(() => {
       this.plan.buffers.forEach((spec, index) => {
         if (spec.kind === "weight") this.#fixed.set(index, this.device.upload(spec.tensor, this.#tensor(spec.tensor).data));
       });
       this.#makeTables((index) => !this.#isPerM(index), this.dims(1, this.plan.maxLength), this.#fixed);
     }, signal);
-    const dispatches = programs.flatMap(([{ prepare, body }, d]) => active([...prepare, ...body], d).map((dispatch) => [dispatch, d] as const));
+    const dispatches = programs.flatMap(([{ prepare, body }, d]) =>
+      active([...prepare, ...body], d).map((dispatch) => [dispatch, d] as const),
+    );
     let loaded = 0;
     const compiling = dispatches.map(async ([dispatch, d]) => {
       await this.#pipelines.compile(dispatch, d);
@@ -109,7 +115,10 @@ export class Executor {
     try {
       LimitError.check({ maxStorageBufferBindingSize, maxBufferSize }, Math.max(...bytes));
       LimitError.check({ maxComputeWorkgroupsPerDimension }, Math.max(...running.flatMap(({ grid }) => grid(d))));
-      LimitError.check({ memory }, bytes.reduce((sum, size) => sum + size, 0));
+      LimitError.check(
+        { memory },
+        bytes.reduce((sum, size) => sum + size, 0),
+      );
       return undefined;
     } catch (error) {
       return error as LimitError;
@@ -175,7 +184,14 @@ export class Executor {
   }
 
   /** Steps `from` to `upTo` in one submit. */
-  #submit(ready: readonly Ready[], d: Dims, from: number, upTo: number, tailAt: number, finish?: (encoder: GPUCommandEncoder) => void): void {
+  #submit(
+    ready: readonly Ready[],
+    d: Dims,
+    from: number,
+    upTo: number,
+    tailAt: number,
+    finish?: (encoder: GPUCommandEncoder) => void,
+  ): void {
     const slots = new Uint32Array((SLOT / 4) * (upTo - from));
     this.device.submit((encoder) => {
       const pass = encoder.beginComputePass();
@@ -207,7 +223,10 @@ export class Executor {
     this.#sizes.set(d.M, size);
     for (const M of this.#sizes.keys()) if (this.#sizes.size > KEPT) this.#evict(M);
     if (size.prepared.has(program)) return;
-    await this.#allocating(() => this.#makeTables((index) => used.has(index) && !size.buffers.has(index) && this.#isPerM(index), at, size.buffers), signal);
+    await this.#allocating(
+      () => this.#makeTables((index) => used.has(index) && !size.buffers.has(index) && this.#isPerM(index), at, size.buffers),
+      signal,
+    );
     const { ready } = await this.#ready(prepare, at, { buffers: new Map(), groups: new Map() }, signal);
     await this.device.checked(() => this.#submit(ready, at, 0, 1, 0), signal);
     size.prepared.add(program);
@@ -249,11 +268,23 @@ export class Executor {
   }
 
   /** Pipelines and bind groups of the dispatches that run at these dims, and whether all the groups were there before. */
-  async #ready(dispatches: readonly Dispatch[], d: Dims, bindings: Bindings, signal: AbortSignal | undefined): Promise<{ ready: Ready[]; known: boolean }> {
+  async #ready(
+    dispatches: readonly Dispatch[],
+    d: Dims,
+    bindings: Bindings,
+    signal: AbortSignal | undefined,
+  ): Promise<{ ready: Ready[]; known: boolean }> {
     const running = active(dispatches, d);
     const pipelines = await this.device.guard(Promise.all(running.map((dispatch) => this.#pipelines.compile(dispatch, d))), signal);
-    const bind = (): Ready[] => running.map((dispatch, i) => ({ dispatch, pipeline: pipelines[i] ?? missing("pipeline"), group: this.#group(dispatch, d, bindings) }));
-    const known = running.every((dispatch) => bindings.groups.get(dispatch)?.buffers.every((buffer, i) => buffer === this.#existing(dispatch.bind[i] ?? -1, d, bindings)));
+    const bind = (): Ready[] =>
+      running.map((dispatch, i) => ({
+        dispatch,
+        pipeline: pipelines[i] ?? missing("pipeline"),
+        group: this.#group(dispatch, d, bindings),
+      }));
+    const known = running.every((dispatch) =>
+      bindings.groups.get(dispatch)?.buffers.every((buffer, i) => buffer === this.#existing(dispatch.bind[i] ?? -1, d, bindings)),
+    );
     return { ready: known ? bind() : await this.#allocating(bind, signal), known };
   }
 

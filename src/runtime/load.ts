@@ -13,5 +13,6 @@ export function createLoader<Inputs, Outputs, DeviceOutputs>(
   base: string,
   makers: Makers,
 ): (options?: LoadOptions) => Promise<LoadedModel<Inputs, Outputs, DeviceOutputs>> {
-  return async (options = {}) => (await Model.load({ plan, base, makers }, options)) as unknown as LoadedModel<Inputs, Outputs, DeviceOutputs>;
+  return async (options = {}) =>
+    (await Model.load({ plan, base, makers }, options)) as unknown as LoadedModel<Inputs, Outputs, DeviceOutputs>;
 }

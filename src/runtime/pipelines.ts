@@ -56,7 +56,7 @@ export class Pipelines {
 
 /** Binding 0 is the uniform, at an offset of each dispatch; the letters of `access` follow. */
 function createLayout(gpu: GPUDevice, access: string): GPUBindGroupLayout {
-  const buffers: GPUBufferBindingLayout[] = [...access].map((letter) => ({ type: letter === "r" ? "read-only-storage" : "storage" }));
+  const buffers: GPUBufferBindingLayout[] = Array.from(access, (letter) => ({ type: letter === "r" ? "read-only-storage" : "storage" }));
   const all = [{ type: "uniform", hasDynamicOffset: true } as const, ...buffers];
   return gpu.createBindGroupLayout({ entries: all.map((buffer, binding) => ({ binding, visibility: 4, buffer })) });
 }

@@ -65,7 +65,10 @@ export class Session implements Bindings {
       }
     };
     const steps = stepwise ? part.L : 1;
-    deliver(arrivals, await executor.execute({ program, d, bindings: this, steps, tail: last, finish, readback: readback(arrivals), signal }));
+    deliver(
+      arrivals,
+      await executor.execute({ program, d, bindings: this, steps, tail: last, finish, readback: readback(arrivals), signal }),
+    );
     return snapshot ? states : undefined;
   }
 
@@ -129,9 +132,14 @@ export class Session implements Bindings {
         const copy = (): void => device.submit((encoder) => copyRuns(encoder, spec, part, (whole, at) => [value, whole, buffer, at]));
         await device.checked(copy, signal).catch((error: unknown) => {
           if (device.failed || signal?.aborted) throw error;
-          throw new InputError(spec.name, undefined, `its GPUBuffer was refused; it needs COPY_SRC and the model's device: ${String(error)}`);
+          throw new InputError(
+            spec.name,
+            undefined,
+            `its GPUBuffer was refused; it needs COPY_SRC and the model's device: ${String(error)}`,
+          );
         });
-      } else if (value) for (const [whole, at, count] of runs(spec, part)) device.gpu.queue.writeBuffer(buffer, 4 * at, value, whole, count);
+      } else if (value)
+        for (const [whole, at, count] of runs(spec, part)) device.gpu.queue.writeBuffer(buffer, 4 * at, value, whole, count);
     }
   }
 
@@ -139,14 +147,19 @@ export class Session implements Bindings {
     for (const spec of specs) {
       const value = outputs.get(spec.name);
       if (isBuffer(value) || !value) continue;
-      yield { source: this.#buffer("output", spec), bytes: 4 * product(sized(spec, d.B, d.L)), arrive: (data) => scatter(spec, part, data, value) };
+      yield {
+        source: this.#buffer("output", spec),
+        bytes: 4 * product(sized(spec, d.B, d.L)),
+        arrive: (data) => scatter(spec, part, data, value),
+      };
     }
   }
 
   *#states(d: Dims, into: Record<string, Float32Array>): Generator<Arrival> {
     for (const [index, spec] of this.executor.plan.buffers.entries()) {
       const source = this.buffers.get(index);
-      if (spec.kind === "state" && source) yield { source, bytes: 4 * spec.size(d), arrive: (data) => void (into[spec.name] = new Float32Array(data)) };
+      if (spec.kind === "state" && source)
+        yield { source, bytes: 4 * spec.size(d), arrive: (data) => void (into[spec.name] = new Float32Array(data)) };
     }
   }
 
@@ -158,8 +171,15 @@ export class Session implements Bindings {
 }
 
 /** Makes room for a call's outputs, on the host or the device, and has them filled. Throws: LimitError. */
-export async function withOutputs({ device, plan }: Executor, B: number, L: number, onDevice: boolean, fill: (outputs: Values) => Promise<void>): Promise<Outputs> {
-  const make = <T>(one: (spec: TensorSpec, size: number) => T): Map<string, T> => new Map(plan.outputs.map((spec) => [spec.name, one(spec, product(sized(spec, B, L)))]));
+export async function withOutputs(
+  { device, plan }: Executor,
+  B: number,
+  L: number,
+  onDevice: boolean,
+  fill: (outputs: Values) => Promise<void>,
+): Promise<Outputs> {
+  const make = <T>(one: (spec: TensorSpec, size: number) => T): Map<string, T> =>
+    new Map(plan.outputs.map((spec) => [spec.name, one(spec, product(sized(spec, B, L)))]));
   if (!onDevice) {
     const arrays = make(zeros);
     await fill(arrays);
@@ -177,7 +197,12 @@ export async function withOutputs({ device, plan }: Executor, B: number, L: numb
 }
 
 /** Copies a part between its own buffer and one of the whole tensor. */
-function copyRuns(encoder: GPUCommandEncoder, spec: TensorSpec, part: Part, place: (whole: number, at: number) => readonly [GPUBuffer, number, GPUBuffer, number]): void {
+function copyRuns(
+  encoder: GPUCommandEncoder,
+  spec: TensorSpec,
+  part: Part,
+  place: (whole: number, at: number) => readonly [GPUBuffer, number, GPUBuffer, number],
+): void {
   for (const [whole, at, count] of runs(spec, part)) encoder.copyBufferToBuffer(...place(4 * whole, 4 * at), 4 * count);
 }
 

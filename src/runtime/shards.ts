@@ -32,17 +32,25 @@ export async function readShards(shards: readonly Shard[], base: string, options
   return new Map(found.flatMap((tensors) => [...tensors]));
 }
 
-async function readShard(shard: Shard, base: string, options: LoadOptions, advance: (bytes: number) => void): Promise<Uint8Array<ArrayBuffer>> {
+async function readShard(
+  shard: Shard,
+  base: string,
+  options: LoadOptions,
+  advance: (bytes: number) => void,
+): Promise<Uint8Array<ArrayBuffer>> {
   options.signal?.throwIfAborted();
   try {
     const url = new URL(shard.file, base);
-    if (!options.read && !(url.protocol === "file:" && "process" in globalThis)) return await fetchShard(url, shard, options.signal, advance);
+    if (!options.read && !(url.protocol === "file:" && "process" in globalThis))
+      return await fetchShard(url, shard, options.signal, advance);
     const bytes = new Uint8Array(await (options.read ? options.read(shard.file) : readFile(url)));
     advance(bytes.length);
     return bytes;
   } catch (error) {
     options.signal?.throwIfAborted();
-    throw error instanceof WeightsError ? error : new WeightsError(shard.file, undefined, `cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw error instanceof WeightsError
+      ? error
+      : new WeightsError(shard.file, undefined, `cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
@@ -53,7 +61,12 @@ async function readFile(url: URL): Promise<ArrayBuffer> {
   return (await fs.readFile(url)).slice().buffer;
 }
 
-async function fetchShard(url: URL, shard: Shard, signal: AbortSignal | undefined, advance: (bytes: number) => void): Promise<Uint8Array<ArrayBuffer>> {
+async function fetchShard(
+  url: URL,
+  shard: Shard,
+  signal: AbortSignal | undefined,
+  advance: (bytes: number) => void,
+): Promise<Uint8Array<ArrayBuffer>> {
   const response = await fetch(url, signal ? { signal } : {});
   if (!response.ok || !response.body) throw new WeightsError(shard.file, undefined, `HTTP status ${response.status}`);
   const bytes = new Uint8Array(shard.bytes);
@@ -104,5 +117,8 @@ function parseTensor(name: string, entry: unknown, data: Uint8Array<ArrayBuffer>
   const width = view.BYTES_PER_ELEMENT;
   if (to > data.length || to - from !== shape.reduce((a, b) => a * b, width)) throw new Error(`tensor ${name} does not fit its bytes`);
   const bytes = data.subarray(from, to);
-  return { data: bytes.byteOffset % width ? new view(bytes.slice().buffer) : new view(bytes.buffer, bytes.byteOffset, bytes.length / width), shape };
+  return {
+    data: bytes.byteOffset % width ? new view(bytes.slice().buffer) : new view(bytes.buffer, bytes.byteOffset, bytes.length / width),
+    shape,
+  };
 }

@@ -111,7 +111,11 @@ export class Stream {
     }, signal);
   }
 
-  async #push(executor: Executor, given: Given, { onDevice = false, signal }: PushOptions & { readonly onDevice?: boolean }): Promise<Outputs> {
+  async #push(
+    executor: Executor,
+    given: Given,
+    { onDevice = false, signal }: PushOptions & { readonly onDevice?: boolean },
+  ): Promise<Outputs> {
     const { B, L, values } = given;
     const session = await this.#revive(executor, signal);
     const replayed = this.#position + L - this.#from <= REPLAY ? copyOf(values) : undefined;
@@ -138,7 +142,14 @@ export class Stream {
   }
 
   /** Processes all of `given`, in parts where it is too long for one execution. */
-  async #advance(session: Session, given: Given, from: number, outputs: Values, snapshot: boolean, signal: AbortSignal | undefined): Promise<States | undefined> {
+  async #advance(
+    session: Session,
+    given: Given,
+    from: number,
+    outputs: Values,
+    snapshot: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<States | undefined> {
     const { B, L: length, values } = given;
     let states: States | undefined;
     for (let t = 0, L = 0; t < length; t += L) {
@@ -153,7 +164,11 @@ export class Stream {
   }
 
   /** The most steps that one execution takes of `left`, and how. Throws: LimitError where not even one fits. */
-  #fit(executor: Executor, left: number, position: number): { readonly size: number; readonly program: Program; readonly stepwise: boolean } {
+  #fit(
+    executor: Executor,
+    left: number,
+    position: number,
+  ): { readonly size: number; readonly program: Program; readonly stepwise: boolean } {
     const { plan, memory } = this.#engine;
     for (let size = Math.min(left, plan.maxLength); ; size = Math.ceil(size / 2)) {
       const d = executor.dims(this.batch, size, position);
@@ -189,7 +204,8 @@ function checkSaved({ hash, plan, executor }: Engine, saved: SavedStream, batch:
   for (const spec of plan.buffers) {
     if (spec.kind !== "state") continue;
     const state = (saved.states as SavedStream["states"] | undefined)?.[spec.name];
-    if (Object.prototype.toString.call(state) !== "[object Float32Array]" || state?.length !== spec.size(d)) fail(undefined, `its state ${spec.name} is not ${spec.size(d)} floats`);
+    if (Object.prototype.toString.call(state) !== "[object Float32Array]" || state?.length !== spec.size(d))
+      fail(undefined, `its state ${spec.name} is not ${spec.size(d)} floats`);
   }
   return structuredClone(saved);
 }

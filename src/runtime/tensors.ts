@@ -31,7 +31,8 @@ export interface Part {
 export const isBuffer = (data: unknown): data is GPUBuffer => typeof data === "object" && data !== null && "mapAsync" in data;
 
 /** Dims in numbers. */
-export const sized = (spec: TensorSpec, B: number, L: number): number[] => spec.dims.map((dim) => (dim === "B" ? B : dim === "L" ? L : dim));
+export const sized = (spec: TensorSpec, B: number, L: number): number[] =>
+  spec.dims.map((dim) => (dim === "B" ? B : dim === "L" ? L : dim));
 
 export const product = (dims: readonly number[]): number => dims.reduce((a, b) => a * b, 1);
 
@@ -43,7 +44,8 @@ export const zeros = (spec: TensorSpec, size: number): HostArray => (spec.dtype 
  * Throws: InputError naming the input and, where one is at fault, the dim.
  */
 export function readInputs(plan: Plan, inputs: unknown, batch: number | undefined, maxLength: number): Given {
-  if (typeof inputs !== "object" || inputs === null) throw new InputError(plan.inputs[0]?.name ?? "", undefined, "the inputs are to be an object of tensors by name");
+  if (typeof inputs !== "object" || inputs === null)
+    throw new InputError(plan.inputs[0]?.name ?? "", undefined, "the inputs are to be an object of tensors by name");
   for (const name of Object.keys(inputs)) {
     const names = plan.inputs.map((spec) => spec.name);
     if (!names.includes(name)) throw new InputError(name, undefined, `the model has no such input; it takes ${names.join(", ")}`);
@@ -62,7 +64,10 @@ export function readInputs(plan: Plan, inputs: unknown, batch: number | undefine
   for (const [spec, count] of plain) matchCount(spec, count, known);
   const { L = 1 } = known;
   const first = plan.inputs[0];
-  for (const [dim, size, most] of [["B", B, 2 ** 31], ["L", L, maxLength]] as const) {
+  for (const [dim, size, most] of [
+    ["B", B, 2 ** 31],
+    ["L", L, maxLength],
+  ] as const) {
     if (!Number.isInteger(size) || size < 1) throw new InputError(first?.name ?? "", dim, `dim ${dim} is ${size}; it is to be at least 1`);
     if (size > most) throw new InputError(first?.name ?? "", dim, `dim ${dim} is ${size}; this bundle takes at most ${most}`);
   }
@@ -70,11 +75,14 @@ export function readInputs(plan: Plan, inputs: unknown, batch: number | undefine
 }
 
 /** An input as given: its data and, where stated, its dims. */
-function readTensor(spec: TensorSpec, given: unknown): { readonly data: HostArray | GPUBuffer; readonly dims: readonly number[] | undefined } {
+function readTensor(
+  spec: TensorSpec,
+  given: unknown,
+): { readonly data: HostArray | GPUBuffer; readonly dims: readonly number[] | undefined } {
   const wrapped = typeof given === "object" && given !== null && "data" in given;
   const { data, dims } = (wrapped ? given : { data: given }) as { data: unknown; dims?: unknown };
   const wanted = spec.dtype === "f32" ? "Float32Array" : "Int32Array";
-  const kind = data === undefined ? "missing" : (Object.prototype.toString.call(data).slice(8, -1) as string);
+  const kind = data === undefined ? "missing" : Object.prototype.toString.call(data).slice(8, -1);
   if (!isBuffer(data) && kind !== wanted) throw new InputError(spec.name, undefined, `it is ${kind}; a ${wanted} or a GPUBuffer is needed`);
   if (dims !== undefined && !(Array.isArray(dims) && dims.every((dim) => Number.isInteger(dim) && dim > 0)))
     throw new InputError(spec.name, undefined, "its dims are to be positive integers");
@@ -89,10 +97,12 @@ function matchDims(spec: TensorSpec, dims: readonly number[], count: number, lar
   spec.dims.forEach((dim, i) => {
     const size = dims[i] ?? 0;
     const expected = typeof dim === "number" ? dim : (known[dim] ??= size);
-    if (size !== expected) throw new InputError(spec.name, spec.names[i] ?? String(dim), `dim ${spec.names[i] ?? dim} is ${size}, not ${expected}`);
+    if (size !== expected)
+      throw new InputError(spec.name, spec.names[i] ?? String(dim), `dim ${spec.names[i] ?? dim} is ${size}, not ${expected}`);
   });
   const needed = product(dims);
-  if (larger ? count < needed : count !== needed) throw new InputError(spec.name, undefined, `it has ${count} values; its dims [${dims.join(", ")}] make ${needed}`);
+  if (larger ? count < needed : count !== needed)
+    throw new InputError(spec.name, undefined, `it has ${count} values; its dims [${dims.join(", ")}] make ${needed}`);
 }
 
 function matchCount(spec: TensorSpec, count: number, known: Known): void {
@@ -101,7 +111,12 @@ function matchCount(spec: TensorSpec, count: number, known: Known): void {
   const rest = count / each;
   const shape = `[${spec.names.join(", ")}]`;
   if (spec.dims.includes("L")) {
-    if (!Number.isInteger(rest)) throw new InputError(spec.name, "L", `${count} values do not fill ${shape} with B = ${B} and ${each} values a time step; pass \`batch\` or dims`);
+    if (!Number.isInteger(rest))
+      throw new InputError(
+        spec.name,
+        "L",
+        `${count} values do not fill ${shape} with B = ${B} and ${each} values a time step; pass \`batch\` or dims`,
+      );
     if (rest !== (known.L ??= rest)) throw new InputError(spec.name, "L", `dim L is ${rest}, not ${known.L}`);
   } else if (rest !== 1) throw new InputError(spec.name, undefined, `it has ${count} values; ${shape} with B = ${B} is ${each}`);
 }

@@ -68,11 +68,35 @@ const io = [
 ] as const;
 
 const kernels: KernelSource[] = [
-  kernel("prepare_gain", [["m", "r"], ["g", "w"]], `  g[0] = ${GAIN}.0 * m[0];\n`),
+  kernel(
+    "prepare_gain",
+    [
+      ["m", "r"],
+      ["g", "w"],
+    ],
+    `  g[0] = ${GAIN}.0 * m[0];\n`,
+  ),
   kernel("whole", [...io, ["z", "w"]], whole(false)),
   kernel("resume", [...io, ["s", "w"]], whole(true)),
-  kernel("step", [["a", "r"], ["u", "r"], ["y", "w"], ["s", "w"]], `  let i = b * d.L + d.t;\n  s[b] = a[0] * s[b] + ${GAIN}.0 * u[i];\n  y[i] = s[b];\n`),
-  kernel("finish", [["w", "r"], ["z", "r"], ["last", "w"]], `  last[b] = w[0] + z[b];\n`),
+  kernel(
+    "step",
+    [
+      ["a", "r"],
+      ["u", "r"],
+      ["y", "w"],
+      ["s", "w"],
+    ],
+    `  let i = b * d.L + d.t;\n  s[b] = a[0] * s[b] + ${GAIN}.0 * u[i];\n  y[i] = s[b];\n`,
+  ),
+  kernel(
+    "finish",
+    [
+      ["w", "r"],
+      ["z", "r"],
+      ["last", "w"],
+    ],
+    `  last[b] = w[0] + z[b];\n`,
+  ),
 ];
 
 const buffer = { a: 0, g: 1, m: 2, u: 3, y: 4, last: 5, w: 6, z: 7, s: 8 } as const;
@@ -118,7 +142,9 @@ export const planSource: PlanSource = {
     { maker: "size", tensors: {}, options: { factor: 3 }, out: { m: buffer.m }, perM: true },
   ],
   whole: { convolution: { prepare, body: [dispatch(1, ["a", "g", "m", "u", "y", "z"]), dispatch(4, ["w", "z", "last"])] } },
-  resume: { convolution: { prepare, body: [dispatch(2, ["a", "g", "m", "u", "y", "s"]), dispatch(4, ["w", "s", "last"], { tail: true })] } },
+  resume: {
+    convolution: { prepare, body: [dispatch(2, ["a", "g", "m", "u", "y", "s"]), dispatch(4, ["w", "s", "last"], { tail: true })] },
+  },
   step,
   choose: `"convolution"`,
   chooseResume: `d.L < 8 ? "recurrence" : "convolution"`,
@@ -132,7 +158,9 @@ export const parts: BundleParts = {
   plan: {
     ...planSource,
     tables: [],
-    buffers: buffers.map((spec, i) => (i === buffer.a ? { kind: "weight", tensor: "a32" } : i === buffer.m ? { kind: "weight", tensor: "one" } : spec)),
+    buffers: buffers.map((spec, i) =>
+      i === buffer.a ? { kind: "weight", tensor: "a32" } : i === buffer.m ? { kind: "weight", tensor: "one" } : spec,
+    ),
   },
   shards: [shard],
   manifest: { format: 1, compiler: "recurve 0.1.0", name: "integrator" },

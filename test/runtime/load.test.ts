@@ -58,12 +58,19 @@ test("shards are read beside the module: from files, and by HTTP", async () => {
   const root = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
   try {
     for (const base of [pathToFileURL(join(folder, "index.js")).href, `${root}/x/index.js`]) {
-      const model = await createLoader<{ u: Float32Array }, { y: { data: Float32Array } }, object>(plan, base, makers)({ gpu: countingGPU() });
+      const model = await createLoader<{ u: Float32Array }, { y: { data: Float32Array } }, object>(
+        plan,
+        base,
+        makers,
+      )({ gpu: countingGPU() });
       expectClose((await model.run({ u: signal(5) })).y.data, reference(signal(5)).y);
       model.destroy();
     }
     for (const base of [pathToFileURL(join(folder, "nothing", "index.js")).href, `${root}/y/index.js`, `${root}/long/index.js`]) {
-      await expect(createLoader(plan, base, makers)({ gpu: countingGPU() })).rejects.toMatchObject({ name: "WeightsError", shard: "weights.safetensors" });
+      await expect(createLoader(plan, base, makers)({ gpu: countingGPU() })).rejects.toMatchObject({
+        name: "WeightsError",
+        shard: "weights.safetensors",
+      });
     }
   } finally {
     server.close();
@@ -72,7 +79,10 @@ test("shards are read beside the module: from files, and by HTTP", async () => {
 });
 
 test("a shard cut off or altered is a WeightsError that names it and its hash", async () => {
-  await expect(loadIntegrator({ read: async () => shard.slice(0, -1).buffer })).rejects.toMatchObject({ name: "WeightsError", shard: "weights.safetensors" });
+  await expect(loadIntegrator({ read: async () => shard.slice(0, -1).buffer })).rejects.toMatchObject({
+    name: "WeightsError",
+    shard: "weights.safetensors",
+  });
   const altered = shard.slice();
   altered[altered.length - 1] = (altered.at(-1) ?? 0) ^ 1;
   const hash = createHash("sha256").update(altered).digest("hex");
@@ -99,7 +109,14 @@ test.each(lying)("a shard with %s is a WeightsError", (_what, bytes) => {
 });
 
 test("tensors are found at any alignment, with their shapes", () => {
-  const bytes = safetensors({ pad: { dtype: "I32", shape: [1], data_offsets: [0, 4] }, a: { dtype: "F64", shape: [1, 1], data_offsets: [4, 12] }, empty: { dtype: "F32", shape: [0, 3], data_offsets: [12, 12] } }, new Uint8Array(new Float32Array([0, 0, 1.875]).buffer));
+  const bytes = safetensors(
+    {
+      pad: { dtype: "I32", shape: [1], data_offsets: [0, 4] },
+      a: { dtype: "F64", shape: [1, 1], data_offsets: [4, 12] },
+      empty: { dtype: "F32", shape: [0, 3], data_offsets: [12, 12] },
+    },
+    new Uint8Array(new Float32Array([0, 0, 1.875]).buffer),
+  );
   const tensors = parseShard("w", bytes);
   expect(tensors.get("a")).toEqual({ data: Float64Array.of(1), shape: [1, 1] });
   expect(tensors.get("empty")?.data.length).toBe(0);

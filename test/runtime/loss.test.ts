@@ -11,7 +11,12 @@ test("a device of ours that is lost while idle is had again, and streams continu
   const u = signal(200);
   const { y, last } = reference(u);
   const stream = await model.stream();
-  for (const [from, to] of [[0, 5], [5, 6], [6, 120], [120, 130]] as const) {
+  for (const [from, to] of [
+    [0, 5],
+    [5, 6],
+    [6, 120],
+    [120, 130],
+  ] as const) {
     expectClose((await stream.push({ u: u.subarray(from, to) })).y.data, y.slice(from, to));
     const lost = model.device;
     lost.destroy();
@@ -60,7 +65,10 @@ test("a caller's device that is lost is a DeviceLostError, in flight and after",
   const model = await loadIntegrator({ device });
   const stream = await model.stream();
   atSubmit(2, () => device.destroy());
-  await expect(model.run({ u: signal(1000) }, { mode: "recurrence" })).rejects.toMatchObject({ name: "DeviceLostError", code: "device-lost" });
+  await expect(model.run({ u: signal(1000) }, { mode: "recurrence" })).rejects.toMatchObject({
+    name: "DeviceLostError",
+    code: "device-lost",
+  });
   await expect(stream.push({ u: signal(3) })).rejects.toMatchObject({ name: "DeviceLostError" });
   model.destroy();
 });

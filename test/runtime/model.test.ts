@@ -14,7 +14,10 @@ test.each(["auto", "convolution", "recurrence"] as const)("mode %s computes the 
   const expected = reference(u, 3);
   expectClose(y.data, expected.y);
   expectClose(last.data, expected.last);
-  expect([y.dims, last.dims]).toEqual([[3, 300, 1], [3, 1]]);
+  expect([y.dims, last.dims]).toEqual([
+    [3, 300, 1],
+    [3, 1],
+  ]);
   model.destroy();
 });
 
@@ -53,7 +56,10 @@ test("a batch that needs more memory than allowed is split, in every form of inp
   const onDevice = await model.run({ u }, { batch: 13, onDevice: true });
   expectClose(await readFloats(model.device, onDevice.y.data), expected.y);
   const back = await model.run({ u: { data: onDevice.last.data, dims: [13, 1, 1] } });
-  expectClose(back.y.data, expected.last.map((value) => GAIN * value));
+  expectClose(
+    back.y.data,
+    expected.last.map((value) => GAIN * value),
+  );
   onDevice.y.data.destroy();
   onDevice.last.data.destroy();
   model.destroy();
@@ -63,19 +69,29 @@ test("a device's binding limit splits the batch, and is named where one sequence
   const device = counting(await testDevice());
   const most = device.limits.maxStorageBufferBindingSize;
   const z = plan.buffers.findIndex((spec) => spec.kind === "temp");
-  const hungry = (bytes: number): typeof plan.buffers => plan.buffers.map((spec, i) => (i === z ? { kind: "temp", size: (d) => (d.B * bytes) / 4 } : spec));
+  const hungry = (bytes: number): typeof plan.buffers =>
+    plan.buffers.map((spec, i) => (i === z ? { kind: "temp", size: (d) => (d.B * bytes) / 4 } : spec));
   const u = signal(6 * 10);
   const splitting = await loadIntegrator({ device }, { buffers: hungry(most / 2.5) });
   expectClose((await splitting.run({ u }, { batch: 6 })).y.data, reference(u, 6).y);
   splitting.destroy();
   const model = await loadIntegrator({ device }, { buffers: hungry(most + 4) });
-  await expect(model.run({ u })).rejects.toMatchObject({ name: "LimitError", limit: "maxStorageBufferBindingSize", needed: most + 4, got: most });
+  await expect(model.run({ u })).rejects.toMatchObject({
+    name: "LimitError",
+    limit: "maxStorageBufferBindingSize",
+    needed: most + 4,
+    got: most,
+  });
   model.destroy();
 });
 
 test("a kernel that needs more workgroup memory than the device has is a LimitError at load", async () => {
   const kernels = plan.kernels.map((kernel) => ({ ...kernel, shared: () => 1 << 20 }));
-  await expect(loadIntegrator({}, { kernels })).rejects.toMatchObject({ name: "LimitError", limit: "maxComputeWorkgroupStorageSize", needed: 1 << 20 });
+  await expect(loadIntegrator({}, { kernels })).rejects.toMatchObject({
+    name: "LimitError",
+    limit: "maxComputeWorkgroupStorageSize",
+    needed: 1 << 20,
+  });
 });
 
 test("tables and spectra of the last few lengths are kept, and older ones freed", async () => {
@@ -130,7 +146,9 @@ test("a GPUBuffer that cannot be copied from is an InputError, and the model goe
 test("concurrent calls of different sizes do not disturb each other", async () => {
   const model = await loadIntegrator();
   const lengths = Array.from({ length: 24 }, (_, i) => 1 + ((i * 37) % 90));
-  const results = await Promise.all(lengths.map((L, i) => model.run({ u: signal(2 * L, i + 1) }, { batch: 2, mode: i % 3 === 0 ? "recurrence" : "auto" })));
+  const results = await Promise.all(
+    lengths.map((L, i) => model.run({ u: signal(2 * L, i + 1) }, { batch: 2, mode: i % 3 === 0 ? "recurrence" : "auto" })),
+  );
   results.forEach(({ y }, i) => expectClose(y.data, reference(signal(2 * (lengths[i] ?? 0), i + 1), 2).y));
   model.destroy();
 });
@@ -146,7 +164,8 @@ test("an aborted call rejects with the signal's reason, and the next call is rig
     await expect(running).rejects.toMatchObject({ name: "AbortError" });
     expect(abort.done).toBe(true);
   }
-  for (const mode of ["recurrence", "convolution"] as const) expectClose((await model.run({ u: signal(1000) }, { mode })).y.data, reference(signal(1000)).y);
+  for (const mode of ["recurrence", "convolution"] as const)
+    expectClose((await model.run({ u: signal(1000) }, { mode })).y.data, reference(signal(1000)).y);
   model.destroy();
 });
 
@@ -161,7 +180,12 @@ test("NaN and infinity reach the outputs they belong to and no other", async () 
 
 test("info states the model", async () => {
   const model = await loadIntegrator();
-  expect(model.info).toMatchObject({ name: "integrator", maxLength: 1000, modes: ["convolution", "recurrence"], inputs: [{ name: "u", dims: ["B", "L", 1] }] });
+  expect(model.info).toMatchObject({
+    name: "integrator",
+    maxLength: 1000,
+    modes: ["convolution", "recurrence"],
+    inputs: [{ name: "u", dims: ["B", "L", 1] }],
+  });
   expect(Object.values(model.info.adapter).some((text) => text !== "")).toBe(true);
   model.destroy();
 });

@@ -22,7 +22,7 @@ afterEach(async () => {
 });
 
 const all = ["index.d.ts", "index.js", "manifest.json", "weights.safetensors"];
-const importBundle = async (at: string): Promise<{ load(options: object): Promise<TestModel>; InputError: new () => Error }> =>
+const importBundle = async (at: string): Promise<{ load: (options: object) => Promise<TestModel>; InputError: new () => Error }> =>
   import(/* @vite-ignore */ pathToFileURL(join(at, "index.js")).href);
 
 test("a bundle is a folder that runs as it is", async () => {
@@ -47,7 +47,10 @@ test("the runtime's share of a bundle stays small", async () => {
 
 test("the declarations stand alone and know the model's inputs and outputs", async () => {
   const types = String((await bundleFiles(parts)).get("index.d.ts"));
-  const project = new Project({ compilerOptions: { strict: true, lib: ["lib.es2022.d.ts", "lib.dom.d.ts"], types: [], noEmit: true, module: 99, target: 9 }, useInMemoryFileSystem: true });
+  const project = new Project({
+    compilerOptions: { strict: true, lib: ["lib.es2022.d.ts", "lib.dom.d.ts"], types: [], noEmit: true, module: 99, target: 9 },
+    useInMemoryFileSystem: true,
+  });
   project.createSourceFile("index.d.ts", types);
   const use = project.createSourceFile(
     "use.ts",
@@ -90,7 +93,10 @@ test("an empty folder is taken", async () => {
 const foreign: readonly (readonly [string, (target: string) => Promise<unknown>])[] = [
   ["a file", (target) => writeFile(target, "x")],
   ["a folder of something else", async (target) => mkdir(target).then(() => writeFile(join(target, "thesis.txt"), "x"))],
-  ["a folder with another manifest", async (target) => mkdir(target).then(() => writeFile(join(target, "manifest.json"), '{"name": "an app"}'))],
+  [
+    "a folder with another manifest",
+    async (target) => mkdir(target).then(() => writeFile(join(target, "manifest.json"), '{"name": "an app"}')),
+  ],
   ["a bundle with a file added", async (target) => packBundle(parts, target).then(() => writeFile(join(target, "page.html"), "x"))],
 ];
 test.each(foreign)("%s is not replaced: output-not-ours", async (_what, make) => {
@@ -111,5 +117,7 @@ test("a write that fails leaves nothing new and the earlier build as it was", as
   const before = await readdir(folder, { recursive: true });
   await expect(packBundle(failing, target)).rejects.toMatchObject({ code: "output-write-failed" });
   expect(await readdir(folder, { recursive: true })).toEqual(before);
-  await expect(packBundle(parts, join(target, "manifest.json", "inside"))).rejects.toMatchObject({ code: expect.stringMatching(/^output-/) });
+  await expect(packBundle(parts, join(target, "manifest.json", "inside"))).rejects.toMatchObject({
+    code: expect.stringMatching(/^output-/),
+  });
 });

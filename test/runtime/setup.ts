@@ -44,7 +44,12 @@ export function countingGPU(): GPU {
     requestAdapter: async (options?: GPURequestAdapterOptions) => {
       const adapter = await gpu.requestAdapter(options);
       if (!adapter) return null;
-      return { limits: adapter.limits, features: adapter.features, info: adapter.info, requestDevice: async (descriptor?: GPUDeviceDescriptor) => counting(await adapter.requestDevice(descriptor)) };
+      return {
+        limits: adapter.limits,
+        features: adapter.features,
+        info: adapter.info,
+        requestDevice: async (descriptor?: GPUDeviceDescriptor) => counting(await adapter.requestDevice(descriptor)),
+      };
     },
   } as unknown as GPU;
 }

@@ -14,7 +14,12 @@ function columns(u: Float32Array, batch: number, from: number, to: number): Floa
   return Float32Array.from({ length: batch * (to - from) }, (_, i) => u[Math.floor(i / (to - from)) * L + from + (i % (to - from))] ?? NaN);
 }
 
-async function pushAll(model: TestModel, u: Float32Array, batch: number, sizes: readonly number[]): Promise<{ y: Float32Array; last: Float32Array }> {
+async function pushAll(
+  model: TestModel,
+  u: Float32Array,
+  batch: number,
+  sizes: readonly number[],
+): Promise<{ y: Float32Array; last: Float32Array }> {
   const L = u.length / batch;
   const y = new Float32Array(u.length);
   let last = new Float32Array(batch);
@@ -33,7 +38,11 @@ async function pushAll(model: TestModel, u: Float32Array, batch: number, sizes: 
 
 test("any chunking of a stream equals the whole", async () => {
   const model = await loadIntegrator();
-  const chunkings = fc.record({ batch: fc.integer({ min: 1, max: 5 }), L: fc.integer({ min: 1, max: 300 }), sizes: fc.array(fc.integer({ min: 1, max: 120 }), { minLength: 1, maxLength: 6 }) });
+  const chunkings = fc.record({
+    batch: fc.integer({ min: 1, max: 5 }),
+    L: fc.integer({ min: 1, max: 300 }),
+    sizes: fc.array(fc.integer({ min: 1, max: 120 }), { minLength: 1, maxLength: 6 }),
+  });
   await fc.assert(
     fc.asyncProperty(chunkings, async ({ batch, L, sizes }) => {
       const u = signal(batch * L, L);
@@ -95,7 +104,13 @@ test("a saved state of another model, batch or size is an InputError", async () 
   const model = await loadIntegrator();
   const stream = await model.stream({ batch: 2 });
   const saved = await stream.save();
-  const bad = [{ ...saved, model: "another" }, { ...saved, batch: 3 }, { ...saved, position: -1 }, { ...saved, states: {} }, { ...saved, states: { x: new Float32Array(3) } }];
+  const bad = [
+    { ...saved, model: "another" },
+    { ...saved, batch: 3 },
+    { ...saved, position: -1 },
+    { ...saved, states: {} },
+    { ...saved, states: { x: new Float32Array(3) } },
+  ];
   for (const from of bad) {
     await expect(model.stream({ batch: 2, from })).rejects.toMatchObject({ name: "InputError", input: "from" });
     await expect(stream.restore(from)).rejects.toMatchObject({ name: "InputError", input: "from" });
@@ -127,7 +142,9 @@ test("streams and runs interleave", async () => {
   const { y } = reference(u);
   const streams = await Promise.all([1, 2, 3].map(() => model.stream()));
   const pushes = streams.flatMap((stream, i) =>
-    [0, 10, 20, 30, 40].map(async (t) => expectClose((await stream.push({ u: u.subarray(t, t + 10) })).y.data, y.slice(t, t + 10))).concat(model.run({ u: signal(33, i + 1) }).then((out) => expectClose(out.y.data, reference(signal(33, i + 1)).y))),
+    [0, 10, 20, 30, 40]
+      .map(async (t) => expectClose((await stream.push({ u: u.subarray(t, t + 10) })).y.data, y.slice(t, t + 10)))
+      .concat(model.run({ u: signal(33, i + 1) }).then((out) => expectClose(out.y.data, reference(signal(33, i + 1)).y))),
   );
   await Promise.all(pushes);
   model.destroy();
