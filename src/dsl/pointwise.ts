@@ -115,7 +115,7 @@ export function pointwise<const A extends readonly number[]>(arrow: (...args: A)
     fail(
       "pointwise-not-lifted",
       "pointwise() was called outside of the compiler, which reads the arrow's source",
-      "load the model file with `recurve build`, or the function loadModel",
+      "call pointwise by its own name in a model file, and load that with `recurve build` or loadModel",
     );
   if (arityOf(lifted) > arrow.length)
     fail("pointwise-not-lifted", "the lifted expression has more arguments than its arrow", "pass the arrow alone");

@@ -56,7 +56,25 @@ export function lift(checker: ts.TypeChecker, node: ts.Expression): Lifted {
   });
   const inPlace = ts.isArrowFunction(node) || ts.isFunctionExpression(node);
   const expr = liftBody(fn, { checker, env, active: [fn], capture: inPlace ? capture : undefined });
+  if (operations(expr) > operationLimit)
+    unsupported(
+      node,
+      `an expression of more than ${operationLimit} operations`,
+      "split it into several pointwise functions: a const is put in place at every use",
+    );
   return { expr, arity, captures };
+}
+
+const operationLimit = 4000;
+
+/** Calls of an expression written out in full, where shared parts count at every use. */
+function operations(expr: Expr, known = new Map<Expr, number>()): number {
+  if (expr.op !== "call") return 0;
+  const counted = known.get(expr);
+  if (counted !== undefined) return counted;
+  const total = 1 + expr.args.reduce((sum, a) => sum + operations(a, known), 0);
+  known.set(expr, total);
+  return total;
 }
 
 function unsupported(node: ts.Node, what: string, fix = supported): never {

@@ -2,6 +2,7 @@
 import { CompileError, type Loc } from "../ir/error.ts";
 import type { Graph } from "../ir/graph.ts";
 import { withFrame } from "./frame.ts";
+import type { Limits } from "./run.ts";
 
 /** A model file, loaded. */
 export interface LoadedModel {
@@ -21,21 +22,23 @@ export interface LoadedModel {
 export interface LoadOptions {
   /** How long the model file may run; 10,000 where absent. */
   readonly timeoutMs?: number;
+  /** How much memory it may take; 1024 where absent. */
+  readonly memoryMb?: number;
 }
 
 /**
  * The graph of the model that a TypeScript file exports by default.
  * Throws: CompileError, with the place in the user's file and a frame.
  */
-export async function loadModel(path: string, { timeoutMs = 10_000 }: LoadOptions = {}): Promise<LoadedModel> {
+export async function loadModel(path: string, { timeoutMs = 10_000, memoryMb = 1024 }: LoadOptions = {}): Promise<LoadedModel> {
   try {
-    return await load(path, timeoutMs);
+    return await load(path, { timeoutMs, memoryMb });
   } catch (error) {
     throw error instanceof CompileError ? withFrame(error) : error;
   }
 }
 
-async function load(path: string, timeoutMs: number): Promise<LoadedModel> {
+async function load(path: string, limits: Limits): Promise<LoadedModel> {
   const start = performance.now();
   // Its process starts while TypeScript keeps this one busy.
   const ready = startBundler();
@@ -48,7 +51,7 @@ async function load(path: string, timeoutMs: number): Promise<LoadedModel> {
   await ready;
   const script = await bundleScript(program.entry.fileName, files);
   const fallback: Loc = locOf(program.entry, defaultExport(program.entry.text));
-  const { graph, weights } = await runScript(script, sites, fallback, timeoutMs);
+  const { graph, weights } = await runScript(script, sites, fallback, limits);
   const done = performance.now();
   return { graph, meta: { weights, files: files.map((f) => f.path), typecheckMs: checked - start, otherMs: done - checked } };
 }
