@@ -41,10 +41,16 @@ export function processGpu(): GPU {
   const holder = globalThis as { recurveGpu?: GPU };
   if (holder.recurveGpu === undefined) {
     Object.assign(globalThis, globals);
-    holder.recurveGpu = create([]);
+    holder.recurveGpu = create(dawnOptions);
   }
   return holder.recurveGpu;
 }
+
+/**
+ * Dawn clears workgroup memory by a constant initializer where Vulkan can; SwiftShader then compiles one store a word, which
+ * takes seconds for a kernel of 16 KB. Without it Dawn writes a loop, which costs other adapters nothing that shows.
+ */
+const dawnOptions = ["disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension"];
 
 async function findAdapter(): Promise<Gpu | undefined> {
   const gpu = processGpu();

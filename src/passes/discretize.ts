@@ -3,12 +3,10 @@ import { bug } from "../ir/error.ts";
 import type { Node, SsmForm, SsmNode, ValueId } from "../ir/graph.ts";
 import type { DiscreteSystem } from "../ir/interpret.ts";
 import { dropDead, rebuild } from "../ir/rewrite.ts";
-import { abs, complexAt } from "../math/complex.ts";
 import { discretizationNamed } from "../ssm/discretizations.ts";
 import { discretizeSystem } from "../ssm/discretize.ts";
 import { continuousSystem } from "../ssm/evaluate.ts";
-import { unstablePoles } from "../ssm/poles.ts";
-import type { ContinuousSystem } from "../ssm/system.ts";
+import { growth, unstablePoles } from "../ssm/poles.ts";
 import { constantValue, constantWriter, type NewConstant, paramNames } from "./operands.ts";
 import type { Module, Pass, PassContext } from "./pass.ts";
 
@@ -55,20 +53,12 @@ function discreteConstants(
   );
   const rule = discretizationNamed(node.form.discretization, node.loc);
   const system = discretizeSystem(continuous, rule, node.loc);
-  const grown = growth(continuous, system);
+  const grown = unstablePoles(continuous).length > 0 ? undefined : growth(system);
   if (grown !== undefined)
     warn(
       `${prefixOf(nodes, own)}: ${rule.name} makes a stable pole unstable (|abar| = ${grown.toPrecision(6)}): take a smaller step size, or zoh or bilinear`,
     );
   return constantsOf(system);
-}
-
-/** The largest |abar| above 1 of a diagonal system whose own poles all decay. */
-function growth(continuous: ContinuousSystem, system: DiscreteSystem): number | undefined {
-  if (system.structure !== "diagonal" || unstablePoles(continuous).length > 0) return undefined;
-  let largest = 0;
-  for (let i = 0; i < system.abar.data.length / 2; i++) largest = Math.max(largest, abs(complexAt(system.abar.data, i)));
-  return largest > 1 + 1e-9 ? largest : undefined;
 }
 
 function constantsOf(system: DiscreteSystem): readonly NewConstant[] {

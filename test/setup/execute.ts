@@ -5,21 +5,28 @@ import type { Compiled } from "../../src/compile.ts";
 import type { Constant, Constants } from "../../src/ir/graph.ts";
 import type { LoadedModel, LoadOptions, TensorInput, TensorOutput } from "../../src/runtime/api.ts";
 import { createLoader } from "../../src/runtime/load.ts";
+import type { Plan } from "../../src/runtime/plan.ts";
 import * as makers from "../../src/runtime/tables.ts";
+import type { Shard } from "../../src/weights/write.ts";
 import { processGpu } from "../../src/cli/adapter.ts";
 
 export type AnyModel = LoadedModel<Record<string, TensorInput | TensorInput<Int32Array>>, Record<string, TensorOutput>, unknown>;
 
-/** A compiled model, loaded; destroyed when the test ends. */
-export async function loadCompiled(compiled: Compiled, options: LoadOptions = {}): Promise<AnyModel> {
-  const files = new Map(compiled.shards.map((s) => [s.file, s.bytes]));
+/** A plan, loaded with the shards it names. */
+export async function loadPlan(plan: Plan, shards: readonly Shard[], options: LoadOptions = {}): Promise<AnyModel> {
+  const files = new Map(shards.map((s) => [s.file, s.bytes]));
   const read = async (file: string): Promise<ArrayBuffer> => {
     const bytes = files.get(file);
     if (bytes === undefined) throw new Error(`no shard ${file}`);
     return bytes.slice().buffer;
   };
-  const load = createLoader(evaluatePlan(compiled.plan), "https://bundle.invalid/index.js", makers);
-  const model = (await load({ gpu: processGpu(), read, ...options })) as AnyModel;
+  const load = createLoader(plan, "https://bundle.invalid/index.js", makers);
+  return (await load({ gpu: processGpu(), read, ...options })) as AnyModel;
+}
+
+/** A compiled model, loaded; destroyed when the test ends. */
+export async function loadCompiled(compiled: Compiled, options: LoadOptions = {}): Promise<AnyModel> {
+  const model = await loadPlan(evaluatePlan(compiled.plan), compiled.shards, options);
   onTestFinished(() => model.destroy());
   return model;
 }

@@ -21,9 +21,9 @@ export interface FftShape {
   /** Lanes that share this FFT, and this lane's index among them. */
   readonly lanes: KExpr;
   readonly lane: KExpr;
-  /** Radix-8 passes before the middle one: ceil(m/3) - 1. */
+  /** Radix-8 passes: floor(m / 3). */
   readonly passes: KExpr;
-  /** Radix of the middle pass: 2, 4 or 8. */
+  /** What they leave for the middle pass: radix 1, 2 or 4. */
   readonly radix: KExpr;
   /** `e^{-2 pi i k / points}`. */
   readonly root: (k: KExpr) => Complex;
@@ -31,8 +31,8 @@ export interface FftShape {
 
 /** JavaScript source of the overrides for `points` (itself source). */
 export const fftConstants = (points: string): { readonly passes: string; readonly radix: string } => ({
-  passes: `Math.ceil(Math.log2(${points})/3)-1`,
-  radix: `2**(Math.log2(${points})-3*(Math.ceil(Math.log2(${points})/3)-1))`,
+  passes: `Math.floor(Math.log2(${points})/3)`,
+  radix: `2**(Math.log2(${points})%3)`,
 });
 
 const half = Math.SQRT1_2;
@@ -99,100 +99,89 @@ function eachOctet(k: KernelBuilder, shape: FftShape, pass: Operand, body: (octe
 
 const octet = [0, 1, 2, 3, 4, 5, 6, 7] as const;
 
-function forwardPass(k: KernelBuilder, shape: FftShape, pass: Operand, from: Points, to: Points): void {
+/** One radix-8 pass in place. Forward: butterflies, then roots; inverse: conjugate roots, then butterflies. */
+function octetPass(k: KernelBuilder, shape: FftShape, pass: Operand, memory: Points, direction: "forward" | "inverse"): void {
   eachOctet(k, shape, pass, ({ base, stride, exponent }) => {
-    const x = octet.map((r) => k.letComplex("x", from.load(add(base, mul(stride, r)))));
     const roots = octetRoots(k, shape, exponent);
-    dft8(k, x, -1).forEach((value, r) => to.store(add(base, mul(stride, r)), r === 0 ? value : cmul(value, at(roots, r))));
+    const places = octet.map((r) => k.let("place", add(base, mul(stride, r))));
+    const points = places.map((place) => k.letComplex("x", memory.load(place)));
+    const turn = (value: Complex, r: number): Complex => (r === 0 ? value : k.letComplex("x", cmul(value, direction === "forward" ? at(roots, r) : conj(at(roots, r)))));
+    const results = direction === "forward" ? dft8(k, points, -1).map(turn) : dft8(k, points.map(turn), 1);
+    results.forEach((value, r) => memory.store(places[r] ?? bug("no place"), value));
   });
 }
 
-function inversePass(k: KernelBuilder, shape: FftShape, pass: Operand, from: Points, to: Points): void {
-  eachOctet(k, shape, pass, ({ base, stride, exponent }) => {
-    const roots = octetRoots(k, shape, exponent).map(conj);
-    const x = octet.map((r) => {
-      const value = from.load(add(base, mul(stride, r)));
-      return k.letComplex("x", r === 0 ? value : cmul(k.letComplex("v", value), at(roots, r)));
-    });
-    dft8(k, x, 1).forEach((value, r) => to.store(add(base, mul(stride, r)), value));
-  });
-}
-
-/** Radix `size` butterflies over eight neighbouring points. */
-function butterflies(k: KernelBuilder, x: readonly Complex[], size: 2 | 4 | 8, sign: 1 | -1): Complex[] {
-  if (size === 8) return dft8(k, x, sign);
+/** Radix 1, 2 or 4 butterflies over eight neighbouring points. */
+function butterflies(k: KernelBuilder, x: readonly Complex[], size: 1 | 2 | 4, sign: 1 | -1): readonly Complex[] {
+  if (size === 1) return x;
   return octet.filter((i) => i % size === 0).flatMap((i) => (size === 4 ? dft4(k, x.slice(i, i + 4), sign) : dft2(k, x.slice(i, i + 2))));
 }
 
-/**
- * The middle pass: octets of neighbouring points; `between` maps each spectrum point (index in stored order) to what the
- * inverse starts from, or undefined where there is no inverse and `to` takes the spectrum.
- */
-function middlePass(k: KernelBuilder, shape: FftShape, from: Points, to: Points, between: ((index: KExpr, value: Complex) => Complex) | undefined): void {
-  const run = (size: 2 | 4 | 8): void =>
+/** What the middle pass does to eight neighbouring points, given its radix. */
+type Middle = (x: readonly Complex[], base: KExpr, size: 1 | 2 | 4) => readonly Complex[];
+
+function middlePass(k: KernelBuilder, shape: FftShape, memory: Points, middle: Middle): void {
+  const run = (size: 1 | 2 | 4): void =>
     k.for(
       "o",
       shape.lane,
       div(shape.points, 8),
       (o) => {
         const base = k.let("base", mul(o, 8));
-        const x = octet.map((r) => k.letComplex("x", from.load(add(base, r))));
-        const spectrum = butterflies(k, x, size, -1);
-        const result = between === undefined ? spectrum : butterflies(k, spectrum.map((v, r) => k.letComplex("x", between(add(base, r), v))), size, 1);
-        result.forEach((v, r) => to.store(add(base, r), v));
+        const x = octet.map((r) => k.letComplex("x", memory.load(add(base, r))));
+        middle(x, base, size).forEach((v, r) => memory.store(add(base, r), v));
       },
       shape.lanes,
     );
-  k.if(eq(shape.radix, 8), () => run(8), () => k.if(eq(shape.radix, 4), () => run(4), () => run(2)));
+  k.if(eq(shape.radix, 4), () => run(4), () => k.if(eq(shape.radix, 2), () => run(2), () => run(1)));
 }
 
-/** Source through the forward passes, ready for the middle one, which reads `memory` (or `source` where there are no passes). */
-function forwardPasses(k: KernelBuilder, shape: FftShape, source: Points, memory: Points): void {
-  forwardPass(k, shape, 0, source, memory);
+/** Every point from one place to another, neighbouring lanes at neighbouring points. */
+function copyPoints(k: KernelBuilder, shape: FftShape, from: Points["load"], to: Points["store"]): void {
+  k.for("point", shape.lane, shape.points, (i) => to(i, k.letComplex("p", from(i))), shape.lanes);
+}
+
+function forwardPasses(k: KernelBuilder, shape: FftShape, source: Points["load"], memory: Points): void {
+  copyPoints(k, shape, source, memory.store);
   k.barrier();
-  k.for("pass", 1, shape.passes, (pass) => {
-    forwardPass(k, shape, pass, memory, memory);
+  k.for("pass", 0, shape.passes, (pass) => {
+    octetPass(k, shape, pass, memory, "forward");
     k.barrier();
   });
 }
 
-/** The spectrum of `source` in stored order to `sink`. Points: at least 64. */
-export function forwardFft(k: KernelBuilder, shape: FftShape, source: Points, memory: Points, sink: Points): void {
-  forwardPasses(k, shape, source, memory);
-  middlePass(k, shape, memory, sink, undefined);
+function inversePasses(k: KernelBuilder, shape: FftShape, memory: Points, sink: Points["store"]): void {
+  k.barrier();
+  k.for("back", 0, shape.passes, (back) => {
+    octetPass(k, shape, sub(sub(shape.passes, 1), back), memory, "inverse");
+    k.barrier();
+  });
+  copyPoints(k, shape, memory.load, sink);
 }
 
-/** Inverse of a spectrum in stored order that `source` gives, without the factor 1/points. */
-export function inverseFft(k: KernelBuilder, shape: FftShape, source: Points, memory: Points, sink: Points): void {
-  const run = (size: 2 | 4 | 8): void =>
-    k.for(
-      "o",
-      shape.lane,
-      div(shape.points, 8),
-      (o) => {
-        const base = k.let("base", mul(o, 8));
-        const x = octet.map((r) => k.letComplex("x", source.load(add(base, r))));
-        butterflies(k, x, size, 1).forEach((v, r) => memory.store(add(base, r), v));
-      },
-      shape.lanes,
-    );
-  k.if(eq(shape.radix, 8), () => run(8), () => k.if(eq(shape.radix, 4), () => run(4), () => run(2)));
+/** The spectrum of `source` to `sink`, in the order the passes leave it in. Points: at least 8. */
+export function forwardFft(k: KernelBuilder, shape: FftShape, source: Points["load"], memory: Points, sink: Points["store"]): void {
+  forwardPasses(k, shape, source, memory);
+  middlePass(k, shape, memory, (x, _, size) => butterflies(k, x, size, -1));
+  k.barrier();
+  copyPoints(k, shape, memory.load, sink);
+}
+
+/** Inverse of a spectrum in stored order, without the factor 1/points. */
+export function inverseFft(k: KernelBuilder, shape: FftShape, source: Points["load"], memory: Points, sink: Points["store"]): void {
+  copyPoints(k, shape, source, memory.store);
+  k.barrier();
+  middlePass(k, shape, memory, (x, _, size) => butterflies(k, x, size, 1));
   inversePasses(k, shape, memory, sink);
 }
 
-function inversePasses(k: KernelBuilder, shape: FftShape, memory: Points, sink: Points): void {
-  k.barrier();
-  k.for("back", 1, shape.passes, (back) => {
-    inversePass(k, shape, sub(shape.passes, back), memory, memory);
-    k.barrier();
-  });
-  inversePass(k, shape, 0, memory, sink);
-}
-
-/** Forward, `between` on every spectrum point, inverse without the factor 1/points. Points: at least 64. */
-export function convolveFft(k: KernelBuilder, shape: FftShape, source: Points, memory: Points, sink: Points, between: (index: KExpr, value: Complex) => Complex): void {
+/** Forward, `between` on every point of the spectrum (index in stored order), inverse without the factor 1/points. */
+export function convolveFft(k: KernelBuilder, shape: FftShape, source: Points["load"], memory: Points, sink: Points["store"], between: (index: KExpr, value: Complex) => Complex): void {
   forwardPasses(k, shape, source, memory);
-  middlePass(k, shape, memory, memory, between);
+  middlePass(k, shape, memory, (x, base, size) => {
+    const spectrum = butterflies(k, x, size, -1).map((v, r) => k.letComplex("x", between(add(base, r), v)));
+    return butterflies(k, spectrum, size, 1);
+  });
   inversePasses(k, shape, memory, sink);
 }
 

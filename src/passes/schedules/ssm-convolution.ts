@@ -100,9 +100,6 @@ function weighted(k: KernelBuilder, table: string, count: KExpr, sample: (n: KEx
   };
 }
 
-const noStore = (): never => bug("a source takes no points");
-const noLoad = (): never => bug("a sink gives no points");
-
 function emitSpectrum(taps: number, buffer: number, lti: Lti, context: LowerContext, emit: LowerContext["emit"]): void {
   const k = kernelBuilder("fft_spectrum", { op: "override", type: "u32", name: "LANES" });
   const [tapsName, table, out] = [k.bind(taps), k.bind(singleTable(context)), k.bind(buffer, "read_write")];
@@ -110,9 +107,8 @@ function emitSpectrum(taps: number, buffer: number, lti: Lti, context: LowerCont
   const memory = sharedPoints(k, k.shared("re", shape.points), k.shared("im", shape.points));
   const base = k.let("base", mul(group(0), dim("M")));
   const scale = k.let("scale", div(f32(1), { op: "call", type: "f32", fn: "float", args: [dim("M")] }));
-  const source: Points = { load: weighted(k, table, dim("M"), (n) => k.load(tapsName, add(base, n))), store: noStore };
-  const sink: Points = { load: noLoad, store: (p, v) => storeComplex(k, out, add(base, p), { re: mul(v.re, scale), im: mul(v.im, scale) }) };
-  forwardFft(k, shape, source, memory, sink);
+  const source = weighted(k, table, dim("M"), (n) => k.load(tapsName, add(base, n)));
+  forwardFft(k, shape, source, memory, (p, v) => storeComplex(k, out, add(base, p), { re: mul(v.re, scale), im: mul(v.im, scale) }));
   const bytes = `${12 * lti.channels}*d.M+16*d.M`;
   emit({ built: k.finish(), grid: [lti.channels, 1, 1], constants: singleConstants, when: fitsWhen, cost: { flops: `${lti.channels}*5*d.M*Math.log2(d.M)`, bytes: `${bytes}+${lti.channels - 1}*16*d.M`, minimum: bytes } });
 }
@@ -125,15 +121,12 @@ function emitSingle(job: Convolution): void {
   const memory = sharedPoints(k, k.shared("re", shape.points), k.shared("im", shape.points));
   const at = { b: group(1), c: group(0) };
   const base = k.let("base", mul(at.c, dim("M")));
-  const source: Points = { load: weighted(k, table, dim("L"), (l) => read(k, lti.u, { ...at, l })), store: noStore };
-  const sink: Points = {
-    load: noLoad,
-    store: (n, v) =>
-      k.if(lt(n, dim("L")), () => {
-        const w = loadComplex(k, table, n);
-        finishAt(k, job, { ...at, l: n }, add(mul(w.re, v.re), mul(w.im, v.im)));
-      }),
-  };
+  const source = weighted(k, table, dim("L"), (l) => read(k, lti.u, { ...at, l }));
+  const sink = (n: KExpr, v: Complex): void =>
+    k.if(lt(n, dim("L")), () => {
+      const w = loadComplex(k, table, n);
+      finishAt(k, job, { ...at, l: n }, add(mul(w.re, v.re), mul(w.im, v.im)));
+    });
   convolveFft(k, shape, source, memory, sink, (p, v) => cmul(v, k.letComplex("s", loadComplex(k, spectrumName, add(base, p)))));
   const bytes = ioBytes(job);
   const spectrumBytes = `${8 * lti.channels}*d.M`;
@@ -240,21 +233,15 @@ function emitColumns(context: LowerContext, emit: LowerContext["emit"], scratch:
   const { k, shape, column } = job;
   const out = k.bind(scratch, "read_write");
   const base = k.let("base", mul(add(mul(group(2), lti.channels), group(1)), dim("M")));
-  const source: Points = {
-    load: (n1) => {
-      const n = k.let("n", add(mul(n1, job.rows), column));
-      const value = k.let("u", select(lt(n, count), sample(k, min(n, sub(count, 1))), f32(0)));
-      const w = fineRoot(k, job.fine, n);
-      return { re: mul(w.re, value), im: mul(sub(f32(0), w.im), value) };
-    },
-    store: noStore,
+  const source = (n1: KExpr): Complex => {
+    const n = k.let("n", add(mul(n1, job.rows), column));
+    const value = k.let("u", select(lt(n, count), sample(k, min(n, sub(count, 1))), f32(0)));
+    const w = fineRoot(k, job.fine, n);
+    return { re: mul(w.re, value), im: mul(sub(f32(0), w.im), value) };
   };
-  const sink: Points = {
-    load: noLoad,
-    store: (p, v) => {
-      const twiddle = fineRoot(k, job.fine, mul(mul(column, frequencyAt(k, shape, p)), 4));
-      storeComplex(k, out, add(base, add(mul(p, job.rows), column)), k.letComplex("v", cmul(v, twiddle)));
-    },
+  const sink = (p: KExpr, v: Complex): void => {
+    const twiddle = fineRoot(k, job.fine, mul(mul(column, frequencyAt(k, shape, p)), 4));
+    storeComplex(k, out, add(base, add(mul(p, job.rows), column)), k.letComplex("v", cmul(v, twiddle)));
   };
   forwardFft(k, shape, source, job.memory, sink);
   const rows = `${grid[0]}*${grid[1]}`;
@@ -280,9 +267,9 @@ function emitLargeSpectrum(taps: number, buffer: number, lti: Lti, context: Lowe
   forwardFft(
     k,
     shape,
-    { load: (i) => loadComplex(k, from, add(base, i)), store: noStore },
+    (i) => loadComplex(k, from, add(base, i)),
     memory,
-    { load: noLoad, store: (i, v) => storeComplex(k, out, add(base, i), { re: mul(v.re, scale), im: mul(v.im, scale) }) },
+    (i, v) => storeComplex(k, out, add(base, i), { re: mul(v.re, scale), im: mul(v.im, scale) }),
   );
   const bytes = `${16 * lti.channels}*d.M`;
   emit({ built: k.finish(), grid: [columnPoints, lti.channels, 1], constants: rowConstants, when: largeWhen, cost: { flops: `${lti.channels}*5*d.M*Math.log2(${rowPoints})`, bytes, minimum: bytes } });
@@ -298,22 +285,16 @@ function emitLarge(job: Convolution): void {
   const from = k.bind(scratch);
   const at = { b: group(2), c: group(1) };
   const base = k.let("base", mul(add(mul(at.b, lti.channels), at.c), dim("M")));
-  const source: Points = {
-    load: (p) => {
-      const twiddle = fineRoot(k, columns.fine, mul(mul(column, frequencyAt(k, shape, p)), 4));
-      return cmul(k.letComplex("v", loadComplex(k, from, add(base, add(mul(p, columns.rows), column)))), conj(twiddle));
-    },
-    store: noStore,
+  const source = (p: KExpr): Complex => {
+    const twiddle = fineRoot(k, columns.fine, mul(mul(column, frequencyAt(k, shape, p)), 4));
+    return cmul(k.letComplex("v", loadComplex(k, from, add(base, add(mul(p, columns.rows), column)))), conj(twiddle));
   };
-  const sink: Points = {
-    load: noLoad,
-    store: (n1, v) => {
-      const n = k.let("n", add(mul(n1, columns.rows), column));
-      k.if(lt(n, dim("L")), () => {
-        const w = fineRoot(k, columns.fine, n);
-        finishAt(k, job, { ...at, l: n }, sub(mul(w.re, v.re), mul(w.im, v.im)));
-      });
-    },
+  const sink = (n1: KExpr, v: Complex): void => {
+    const n = k.let("n", add(mul(n1, columns.rows), column));
+    k.if(lt(n, dim("L")), () => {
+      const w = fineRoot(k, columns.fine, n);
+      finishAt(k, job, { ...at, l: n }, sub(mul(w.re, v.re), mul(w.im, v.im)));
+    });
   };
   inverseFft(k, shape, source, columns.memory, sink);
   const bytes = `${8 * lti.channels}*d.M*d.B+${ioBytes(job)}`;
@@ -333,8 +314,9 @@ function emitLargeRows(job: Convolution, scratch: number): void {
   const row = k.let("row", mul(group(0), shape.points));
   const base = k.let("base", add(mul(add(mul(group(2), lti.channels), group(1)), dim("M")), row));
   const spectrumBase = k.let("spectrum_base", add(mul(group(1), dim("M")), row));
-  const points: Points = { load: (i) => loadComplex(k, data, add(base, i)), store: (i, v) => storeComplex(k, data, add(base, i), v) };
-  convolveFft(k, shape, points, memory, points, (i, v) => cmul(v, k.letComplex("s", loadComplex(k, spectrumName, add(spectrumBase, i)))));
+  const load = (i: KExpr): Complex => loadComplex(k, data, add(base, i));
+  const store = (i: KExpr, v: Complex): void => storeComplex(k, data, add(base, i), v);
+  convolveFft(k, shape, load, memory, store, (i, v) => cmul(v, k.letComplex("s", loadComplex(k, spectrumName, add(spectrumBase, i)))));
   const moved = `${16 * lti.channels}*d.M*d.B`;
   context.emit({
     built: k.finish(),

@@ -1,0 +1,147 @@
+/** Random time-invariant systems, and the check that every mode of the device agrees with the float64 interpreter on them. */
+import fc from "fast-check";
+import { evaluatePlan } from "../../src/codegen/plan-source.ts";
+import { compileGraph, type Compiled } from "../../src/compile.ts";
+import { graphBuilder } from "../../src/ir/build.ts";
+import type { Constant, Dim } from "../../src/ir/graph.ts";
+import { type GraphState, interpret } from "../../src/ir/interpret.ts";
+import { printGraph } from "../../src/ir/print.ts";
+import type { Mode, Plan } from "../../src/runtime/plan.ts";
+import { errorOf, loadPlan } from "./execute.ts";
+import { random } from "./random-graph.ts";
+
+/** What a random system is made from; prints and shrinks well. */
+export interface SsmCase {
+  readonly structure: "s4d" | "normal" | "dense";
+  readonly discretization: "zoh" | "bilinear" | "euler";
+  readonly B: number;
+  readonly L: number;
+  readonly H: number;
+  /** Full state size. */
+  readonly N: number;
+  /** log10 of the step size. */
+  readonly logDelta: number;
+  readonly seed: number;
+}
+
+export const arbitraryCase = (maxL = 4096): fc.Arbitrary<SsmCase> =>
+  fc.record({
+    structure: fc.constantFrom("s4d", "s4d", "normal", "dense"),
+    discretization: fc.constantFrom("zoh", "zoh", "bilinear", "euler"),
+    B: fc.integer({ min: 1, max: 3 }),
+    L: fc.oneof(
+      { weight: 3, arbitrary: fc.integer({ min: 1, max: 64 }) },
+      { weight: 4, arbitrary: fc.integer({ min: 65, max: 512 }) },
+      { weight: 1, arbitrary: fc.integer({ min: 513, max: maxL }) },
+    ),
+    H: fc.integer({ min: 1, max: 4 }),
+    N: fc.integer({ min: 1, max: 16 }).map((n) => 2 * n),
+    logDelta: fc.double({ min: -4, max: 0, noNaN: true }),
+    seed: fc.nat(2 ** 31),
+  });
+
+const dims = (...sizes: readonly (readonly [string, number])[]): Dim[] => sizes.map(([name, size]) => ({ name, size }));
+
+const filled = (shape: readonly number[], value: (i: number) => number): Constant => ({
+  shape,
+  data: Float64Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => value(i)),
+});
+
+/** A real A of size N: stable, normal where asked. */
+function denseMatrix(N: number, normal: boolean, uniform: () => number): Float64Array {
+  const A = new Float64Array(N * N);
+  for (let i = 0; i < N; i++) {
+    A[i * N + i] = -0.5;
+    for (let j = 0; j < i; j++) {
+      const w = (2 * uniform() - 1) * 2;
+      A[i * N + j] = w;
+      A[j * N + i] = normal ? -w : -w - 0.2 * (uniform() - 0.5);
+    }
+  }
+  for (let i = 0; i < N && !normal; i++) A[i * N + i] = -0.3 - 0.15 * N * uniform();
+  return A;
+}
+
+/** The case's model: x -> ssm -> y, with its weights; forward Euler keeps to step sizes that leave it stable. */
+export async function compileCase(c: SsmCase): Promise<Compiled> {
+  const uniform = random(c.seed);
+  const signed = (): number => 2 * uniform() - 1;
+  const g = graphBuilder("case");
+  const constants = new Map<string, Constant>();
+  const param = (name: string, shape: readonly (readonly [string, number])[], value: (i: number) => number): number => {
+    constants.set(name, filled(shape.map(([, s]) => s), value));
+    return g.param(name, dims(...shape));
+  };
+  const { H, N } = c;
+  const x = g.input("x", { dtype: "f32", dims: [{ name: "B", size: "B" }, { name: "L", size: "L" }, { name: "H", size: H }] });
+  const euler = c.discretization === "euler";
+  if (c.structure === "s4d") {
+    const half = N / 2;
+    const frequency = euler ? 0.5 : 4 * half;
+    const args = [
+      param("C", [["H", H], ["N", half], ["c", 2]], signed),
+      param("log_dt", [["H", H]], () => Math.LN10 * (c.logDelta + 0.2 * signed())),
+      param("log_A_real", [["H", H], ["N", half]], () => Math.log(0.5) + signed()),
+      param("A_imag", [["H", H], ["N", half]], () => frequency * signed()),
+      param("D", [["H", H]], signed),
+    ];
+    const y = g.ssm({ stage: "family", family: "s4d", discretization: c.discretization, state: N, options: {} }, [x, ...args]);
+    return compileGraph(g.finish([{ name: "y", value: y }]), constants, { maxLength: Math.max(c.L, 2) });
+  }
+  const A = denseMatrix(N, c.structure === "normal", uniform);
+  const delta = euler ? Math.min(10 ** c.logDelta, 0.1 / N) : 10 ** c.logDelta;
+  const args = [
+    param("A", [["N", N], ["N2", N]], (i) => A[i] ?? 0),
+    param("B", [["N", N], ["M", 1]], signed),
+    param("C", [["P", 1], ["N", N]], signed),
+    param("D", [["P", 1], ["M", 1]], signed),
+    param("delta", [], () => delta),
+  ];
+  const y = g.ssm({ stage: "family", family: "dense", discretization: c.discretization, state: N, options: {} }, [x, ...args]);
+  return compileGraph(g.finish([{ name: "y", value: y }]), constants, { maxLength: Math.max(c.L, 2) });
+}
+
+/** The largest error of one mode, from the zero state and from a random one, with the state it leaves. */
+export interface ModeError {
+  readonly mode: Mode;
+  readonly whole: number;
+  readonly resumed: number;
+  readonly state: number;
+}
+
+const relative = (actual: Float32Array | undefined, expected: Float64Array): number => {
+  const scale = Math.max(1e-30, ...expected.map(Math.abs));
+  return expected.reduce((worst, e, i) => Math.max(worst, Math.abs((actual?.[i] ?? NaN) - e) / scale), 0);
+};
+
+/** Runs a case in every legal mode against the interpreter. */
+export async function checkCase(c: SsmCase): Promise<{ readonly errors: readonly ModeError[]; readonly text: string }> {
+  const compiled = await compileCase(c);
+  const { graph, constants } = compiled.module;
+  const uniform = random(c.seed + 1);
+  const x = filled([c.B, c.L, c.H], () => Math.fround(2 * uniform() - 1));
+  const inputs = new Map([["x", x]]);
+  const fromZero = interpret(graph, constants, inputs);
+  const before = new Map([...fromZero.state.nodes].map(([id, s]) => [id, s.map((v) => Math.fround(v + 0.5 * (2 * uniform() - 1) * Math.max(...s.map(Math.abs))))]));
+  const state: GraphState = { position: 7, nodes: before };
+  const fromState = interpret(graph, constants, inputs, { state });
+  let resumeMode: Mode = "recurrence";
+  const plan: Plan = { ...evaluatePlan(compiled.plan), chooseResume: () => resumeMode };
+  const model = await loadPlan(plan, compiled.shards);
+  const given = { x: { data: Float32Array.from(x.data), dims: x.shape } };
+  const errors: ModeError[] = [];
+  const stream = await model.stream({ batch: c.B });
+  const saved = await stream.save();
+  const states = Object.fromEntries([...before].map(([id, s]) => [`state${id}`, Float32Array.from(s)]));
+  for (const mode of model.info.modes as readonly Mode[]) {
+    resumeMode = mode;
+    const whole = errorOf(await model.run(given, { mode }), fromZero.outputs);
+    await stream.restore({ ...saved, position: 7, states });
+    const resumed = errorOf(await stream.push(given), fromState.outputs);
+    const after = await stream.save();
+    const left = [...fromState.state.nodes].map(([id, s]) => relative(after.states[`state${id}`], s));
+    errors.push({ mode, whole, resumed, state: Math.max(...left) });
+  }
+  model.destroy();
+  return { errors, text: printGraph(graph) };
+}
