@@ -23,14 +23,17 @@ export function reflector(x: Float64Array, start: number): Reflector | undefined
   return { start, v, beta: 2 / ((v[0] ?? 0) ** 2 + tail) };
 }
 
-/** P A in place, on columns from `from` on. */
+/** P A in place, on columns from `from` on; row by row, as the matrix lies in memory. */
 export function applyLeft(a: Matrix, { start, v, beta }: Reflector, from = 0): void {
   const { cols, data } = a;
-  for (let j = from; j < cols; j++) {
-    let sum = 0;
-    for (let i = 0; i < v.length; i++) sum += (v[i] ?? 0) * (data[(start + i) * cols + j] ?? 0);
-    sum *= beta;
-    for (let i = 0; i < v.length; i++) data[(start + i) * cols + j] = (data[(start + i) * cols + j] ?? 0) - sum * (v[i] ?? 0);
+  const sums = new Float64Array(cols);
+  for (let i = 0; i < v.length; i++) {
+    const [weight, row] = [beta * (v[i] ?? 0), (start + i) * cols];
+    for (let j = from; j < cols; j++) sums[j] = (sums[j] ?? 0) + weight * (data[row + j] ?? 0);
+  }
+  for (let i = 0; i < v.length; i++) {
+    const [weight, row] = [v[i] ?? 0, (start + i) * cols];
+    for (let j = from; j < cols; j++) data[row + j] = (data[row + j] ?? 0) - weight * (sums[j] ?? 0);
   }
 }
 

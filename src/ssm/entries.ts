@@ -18,7 +18,7 @@ export function evaluateEntries(
   const count = perGroup.some(Boolean) ? groups : 1;
   const systems = Array.from({ length: count }, (_, g) => params.flatMap((p, i) => (perGroup[i] ? elements(p, g, groups) : [...p.data])));
   const evaluate = (rows: readonly (readonly Expr[])[]): Constant => ({
-    shape: [count, rows.length, rows[0]?.length ?? 0],
+    shape: [...(count === 1 ? [] : [count]), rows.length, rows[0]?.length ?? 0],
     data: Float64Array.from(systems.flatMap((values) => rows.flatMap((row) => row.map((e) => evalExpr(e, values))))),
   });
   return { A: evaluate(entries.A), B: evaluate(entries.B), C: evaluate(entries.C), D: evaluate(entries.D) };

@@ -1,6 +1,7 @@
 /** Poles of a system and what they say about it: which grow, and how fast. */
-import { type Complex, complex, complexAt } from "../math/complex.ts";
-import { addScaled, entry, frobenius, type Matrix, matrixOf, scaleMatrix, transpose } from "../math/matrix.ts";
+import type { DiscreteSystem } from "../ir/interpret.ts";
+import { abs, type Complex, complex, complexAt } from "../math/complex.ts";
+import { addScaled, entry, frobenius, type Matrix, matrixOf, multiply, scaleMatrix, transpose } from "../math/matrix.ts";
 import { largestSymmetric } from "../math/normal.ts";
 import { eigenvalues } from "../math/schur.ts";
 import type { ContinuousSystem } from "./system.ts";
@@ -16,6 +17,9 @@ export interface UnstablePole {
 
 /** Rounding of a computed eigenvalue, relative to ||A||. */
 const rounding = 1e-12;
+
+/** |abar| above 1 by less than this is rounding: over 65536 steps it grows by less than 1e-4. */
+const visibleGrowth = 1e-9;
 
 /** The poles of a dense A that may grow; none where the symmetric part already says that every solution decays. */
 function growing(A: Matrix): readonly Complex[] {
@@ -42,6 +46,23 @@ export function unstablePoles(system: ContinuousSystem): readonly UnstablePole[]
       for (const pole of growing(matrixOf(n, n, system.A.slice(g * n * n, (g + 1) * n * n))))
         found.push({ pole, channel: g, delta: delta[g] ?? NaN });
   return found.sort((a, b) => b.pole.re * b.delta - a.pole.re * a.delta);
+}
+
+/**
+ * The largest |eigenvalue| of a discrete system where it exceeds 1, which makes it grow; undefined where nothing grows.
+ * A contraction is recognised by its norm, so that eigenvalues are computed only where they decide.
+ */
+export function growth(system: DiscreteSystem): number | undefined {
+  const [rows = 0, n = 0] = system.abar.shape;
+  const { data } = system.abar;
+  let largest = 0;
+  if (system.structure === "diagonal") for (let i = 0; i < rows * n; i++) largest = Math.max(largest, abs(complexAt(data, i)));
+  else
+    for (let g = 0; g < rows; g++) {
+      const abar = matrixOf(n, n, data.slice(g * n * n, (g + 1) * n * n));
+      if (largestSymmetric(multiply(transpose(abar), abar)) > 1) largest = Math.max(largest, ...eigenvalues(abar).map(abs));
+    }
+  return largest > 1 + visibleGrowth ? largest : undefined;
 }
 
 const short = (x: number): string => String(Number(x.toPrecision(4)));

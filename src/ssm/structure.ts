@@ -50,9 +50,12 @@ const idle = { A: complex(-1), B: complex(0), C: complex(0) };
  */
 export function diagonalise(system: DenseSystem, channels: number): Diagonalisation | Refusal {
   const { groups, states: n } = system;
-  const poles = Array.from({ length: groups }, (_, g) => polesOf(matrixOf(n, n, system.A.slice(g * n * n, (g + 1) * n * n))));
-  const residual = Math.max(...poles.map((p) => p.residual));
-  if (!(residual <= residualLimit)) return { residual };
+  const poles: Poles[] = [];
+  for (let g = 0; g < groups; g++) {
+    const found = polesOf(matrixOf(n, n, system.A.slice(g * n * n, (g + 1) * n * n)));
+    if (!(found.residual <= residualLimit)) return { residual: found.residual };
+    poles.push(found);
+  }
   const states = Math.max(...poles.map((p) => p.modes.length));
   const pairs = poles.some((p) => p.modes.some((m) => m.paired));
   const stored = poles.map(({ modes }, g) => {
@@ -84,7 +87,7 @@ export function diagonalise(system: DenseSystem, channels: number): Diagonalisat
       delta: Float64Array.from({ length: channels * states }, (_, i) => system.delta[group(Math.floor(i / states))] ?? NaN),
     },
     found: poles.every((p) => p.found === "diagonal") ? "diagonal" : "normal",
-    residual,
+    residual: Math.max(...poles.map((p) => p.residual)),
     defect: Math.max(...poles.map((p) => p.defect)),
   };
 }

@@ -298,6 +298,26 @@ describe("dense", () => {
     expect(module.constants.get("cell:abar")?.data[0]).toBeCloseTo(Math.exp(-0.1), 14);
   });
 
+  test("a step size of each channel makes each a system of its own, though they share their matrices", () => {
+    const g = graphBuilder("g");
+    const u = g.input("u", sequence(2));
+    const delta = g.param("cell.delta", [{ name: "H", size: 2 }], { kind: "values", values: [0.1, 0.2] });
+    const form: SsmForm = {
+      stage: "family",
+      family: "dense",
+      discretization: "zoh",
+      state: 1,
+      options: {},
+      entries: entriesOf(
+        matrix(1, 1, () => -2),
+        [1],
+        [1],
+      ),
+    };
+    const { module } = through(g.finish([{ name: "y", value: g.ssm(form, [u, delta]) }]), 2);
+    expect(relativeError(module.constants.get("cell:abar")?.data ?? [], [Math.exp(-0.2), 0, Math.exp(-0.4), 0])).toBeLessThan(1e-15);
+  });
+
   test("several inputs and outputs: every output is the sum of its systems over the inputs, group by group", () => {
     const g = random(21, "mimo");
     const [N, M, P, copies] = [3, 2, 4, 2];
@@ -359,6 +379,25 @@ describe("warnings and refusals", () => {
     expect(through(denseGraph(1, entriesOf(A, [1], [1]), [], { discretization: "euler" }), 1).warnings.join()).toMatch(
       /euler makes a stable pole unstable \(\|abar\| = 2/,
     );
+  });
+
+  test("a dense system that Euler makes grow is warned about, and one that it does not is not", () => {
+    const spring = matrix(
+      2,
+      2,
+      (i, j) =>
+        [
+          [0, 1],
+          [-100, -1],
+        ][i]?.[j] ?? 0,
+    );
+    const euler = { discretization: "euler" };
+    expect(through(denseGraph(1, entriesOf(spring, [0, 1], [1, 0]), [], euler), 1).warnings.join()).toMatch(
+      /euler makes a stable pole unstable \(\|abar\| = 1\.378/,
+    );
+    expect(through(denseGraph(1, entriesOf(spring, [0, 1], [1, 0]), []), 1).warnings).toEqual([]);
+    const { A, B } = legs(8);
+    expect(through(denseGraph(1, entriesOf(A, B, B), [], euler), 1).warnings).toEqual([]);
   });
 
   const refuses = (graph: Graph, code: string, pass = discretize): void =>

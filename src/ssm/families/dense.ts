@@ -39,12 +39,14 @@ export const dense = defineFamily({
   init: {
     A: ({ sizes: { N }, count, options, random }) => {
       const data = new Float64Array(count);
-      for (let g = 0; g < count / (N * N); g++)
-        data.set(options.init === "legs" ? legs(N).A.data : decayingRotation(N, random.normal), g * N * N);
+      for (let start = 0; start < count; start += N * N)
+        data.set(options.init === "legs" ? legs(N).A.data : decayingRotation(N, random.normal), start);
       return data;
     },
-    B: ({ sizes: { N, M = 1 }, options, random }) =>
-      options.init === "legs" ? (i) => legs(N).B[Math.floor(i / M) % N] ?? NaN : random.normal,
+    B: ({ sizes: { N, M = 1 }, options, random }) => {
+      const { B } = legs(N);
+      return options.init === "legs" ? (i) => B[Math.floor(i / M) % N] ?? NaN : random.normal;
+    },
     C: ({ random }) => random.normal,
     D: ({ random }) => random.normal,
     delta: ({ random, options }) => {
