@@ -1,6 +1,7 @@
 /** The pipeline: a model's graph and weights in, a plan, its weight shards and its manifest out. One readable list. */
 import type { PlanSource } from "./codegen/plan-source.ts";
 import { emitWgsl } from "./codegen/wgsl.ts";
+import { CompileError } from "./ir/error.ts";
 import { printGraph } from "./ir/print.ts";
 import type { Constants, Graph } from "./ir/graph.ts";
 import { discretize } from "./passes/discretize.ts";
@@ -109,6 +110,7 @@ export async function compileGraph(graph: Graph, constants: Constants, options: 
   const context = { seed: options.seed ?? 0, note: (m: string): void => void notes.push(m), warn: (m: string): void => void warnings.push(m) };
   const module = runPasses(passes, { graph, constants }, context, { onPass: options.onPass });
   const lowered = lower(module, { maxLength: options.maxLength ?? defaultMaxLength });
+  checkMode(lowered, options.mode);
   const choice = chooseModes(lowered, options.mode);
   const tensors = [...lowered.tensors].map(([name, t]) => ({ name, dtype: t.dtype, shape: t.shape, data: t.dtype === "F64" ? t.data : new Float32Array(t.data) }));
   const shards = await writeShards(tensors, { format: "recurve" });
@@ -129,6 +131,17 @@ export async function compileGraph(graph: Graph, constants: Constants, options: 
     notes,
   };
   return { module, lowered, choice, plan, shards, manifest, notes, warnings };
+}
+
+/** Throws: `mode-illegal`. */
+function checkMode({ plan }: Lowered, mode: Mode | undefined): void {
+  const modes = [...Object.keys(plan.whole), "recurrence"];
+  if (mode === undefined || modes.includes(mode)) return;
+  throw new CompileError({
+    code: "mode-illegal",
+    message: `${plan.name} cannot run by ${mode}`,
+    fix: `its state space models allow ${modes.join(", ")}`,
+  });
 }
 
 /** The shader of every kernel, by name; for `recurve inspect --kernels` and golden tests. */

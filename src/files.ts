@@ -1,8 +1,10 @@
-/** Files as the command line needs them: read in pieces, written whole or not at all. */
+/** Files as the ways in need them: read in pieces, written whole or not at all. */
 import { randomUUID } from "node:crypto";
-import { open, rename, rm, stat, writeFile } from "node:fs/promises";
-import { CompileError } from "../ir/error.ts";
-import { openSafetensors, type ByteSource, type TensorFile } from "../weights/safetensors.ts";
+import { mkdtemp, open, rename, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CompileError } from "./ir/error.ts";
+import { openSafetensors, type ByteSource, type TensorFile } from "./weights/safetensors.ts";
 
 /** Opens a safetensors file, runs `use`, and closes it. The header is read first, tensors when asked for. */
 export async function withTensorFile<T>(path: string, use: (file: TensorFile) => Promise<T>): Promise<T> {
@@ -56,4 +58,14 @@ export async function writeWhole(path: string, bytes: Uint8Array): Promise<void>
 function rethrowWithPath(error: unknown, path: string): never {
   if (error instanceof Error) throw Object.assign(error, { path });
   throw error;
+}
+
+/** Runs `use` with the path of a folder that may be made, in a new folder that is removed after. */
+export async function withScratch<T>(use: (folder: string) => Promise<T>): Promise<T> {
+  const parent = await mkdtemp(join(tmpdir(), "recurve-"));
+  try {
+    return await use(join(parent, "bundle"));
+  } finally {
+    await rm(parent, { recursive: true, force: true });
+  }
 }

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { CompileError } from "../ir/error.ts";
+import type { Manifest } from "../compile.ts";
 import type { LoadedModel, LoadOptions, TensorInput, TensorOutput } from "../runtime/api.ts";
 
 export type AnyInputs = Readonly<Record<string, TensorInput<Float32Array> | TensorInput<Int32Array>>>;
@@ -15,12 +16,8 @@ interface BundleModule {
   readonly load: (options?: LoadOptions) => Promise<AnyModel>;
 }
 
-/** What the command line reads of a `manifest.json`. */
-export interface BundleManifest {
-  readonly format: 1;
-  readonly name: string;
-  readonly [more: string]: unknown;
-}
+/** `manifest.json` as read back; `readManifest` checks what the command line uses of it. */
+export type BundleManifest = Manifest;
 
 /** Reads the manifest of a bundle. Throws: `bundle-missing`, `bundle-manifest`. */
 export async function readManifest(folder: string): Promise<BundleManifest> {
@@ -79,15 +76,25 @@ function parse(text: string): unknown {
   }
 }
 
+/** Checks the fields that are read; a manifest of another format version has none of these promises. */
 function isManifest(value: unknown): value is BundleManifest {
+  if (typeof value !== "object" || value === null) return false;
+  const fields: Readonly<Record<string, unknown>> = { ...value };
+  const { costs, shards } = fields;
   return (
-    typeof value === "object" &&
-    value !== null &&
-    "format" in value &&
-    value.format === 1 &&
-    "name" in value &&
-    typeof value.name === "string"
+    fields["format"] === 1 &&
+    typeof fields["name"] === "string" &&
+    typeof fields["graph"] === "string" &&
+    Array.isArray(shards) &&
+    shards.every((shard: unknown) => isNamed(shard, "file")) &&
+    typeof costs === "object" &&
+    costs !== null &&
+    "programs" in costs
   );
+}
+
+function isNamed(value: unknown, key: string): boolean {
+  return typeof value === "object" && value !== null && key in value;
 }
 
 function reason(error: unknown): string {

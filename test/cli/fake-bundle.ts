@@ -23,6 +23,9 @@ export async function fakeBundle(parent: string, index: string = INDEX): Promise
   const folder = join(parent, "bundle");
   await mkdir(folder);
   await writeFile(join(folder, "index.js"), index);
-  await writeFile(join(folder, "manifest.json"), JSON.stringify({ format: 1, name: "fake" }));
+  await writeFile(
+    join(folder, "manifest.json"),
+    JSON.stringify({ format: 1, name: "fake", graph: "", shards: [], costs: { length: 4, programs: {} } }),
+  );
   return folder;
 }

@@ -21,7 +21,7 @@ export const run: Command = {
     const mode = choiceOf(given, "mode", MODES) ?? "auto";
     const [{ openModel }, { withTensorFile, writeWhole }, { packOutputs, readInputs }] = await Promise.all([
       import("../model.ts"),
-      import("../files.ts"),
+      import("../../files.ts"),
       import("../inputs.ts"),
     ]);
     const model = await openModel(folder, terminal);

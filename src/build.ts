@@ -1,0 +1,83 @@
+/** From a model file and its weights to what the compiler made of them, and to a bundle on disk. What the ways in share. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { compileGraph, type Compiled, type CompileOptions } from "./compile.ts";
+import { loadModel, type LoadedModel } from "./frontend/load.ts";
+import { withFrame } from "./frontend/frame.ts";
+import { CompileError } from "./ir/error.ts";
+import type { Constants } from "./ir/graph.ts";
+import { init } from "./passes/init.ts";
+import { loadWeights } from "./weights/load.ts";
+import { schemeNamed } from "./weights/schemes.ts";
+import { withTensorFile } from "./files.ts";
+
+/** What to build and how. */
+export interface BuildOptions extends CompileOptions {
+  /** A safetensors file; parameters start from their initializers where absent. */
+  readonly weights?: string | undefined;
+  /** How long the model file may run; see `loadModel`. */
+  readonly timeoutMs?: number | undefined;
+  /** Hears what is being done, in a word or two. */
+  readonly onStage?: ((stage: string) => void) | undefined;
+}
+
+/** A model file, compiled. */
+export interface BuiltModel {
+  readonly loaded: LoadedModel;
+  /** The values read from the weights; without those that `init` makes. */
+  readonly constants: Constants;
+  readonly compiled: Compiled;
+  /** Milliseconds of each stage; `typecheck` is TypeScript's own. */
+  readonly times: { readonly typecheck: number; readonly load: number; readonly weights: number; readonly compile: number };
+}
+
+/** Compiles a model file. Throws: CompileError, with the place in the user's file where there is one. */
+export async function compileModel(path: string, options: BuildOptions = {}): Promise<BuiltModel> {
+  try {
+    return await compileStages(path, options);
+  } catch (error) {
+    throw error instanceof CompileError ? withFrame(error) : error;
+  }
+}
+
+async function compileStages(path: string, options: BuildOptions): Promise<BuiltModel> {
+  const { weights, timeoutMs, onStage } = options;
+  await checkModelPath(path);
+  onStage?.("checking types");
+  const loaded = await loadModel(path, timeoutMs === undefined ? {} : { timeoutMs });
+  const start = performance.now();
+  onStage?.("reading weights");
+  const scheme = schemeNamed(loaded.meta.weights);
+  const constants: Constants =
+    weights === undefined ? new Map() : await withTensorFile(weights, (file) => loadWeights(loaded.graph, file, scheme));
+  const read = performance.now();
+  onStage?.("compiling");
+  const compiled = await compileGraph(loaded.graph, constants, options);
+  const times = { typecheck: loaded.meta.typecheckMs, load: loaded.meta.otherMs, weights: read - start, compile: performance.now() - read };
+  return { loaded, constants, compiled, times };
+}
+
+/** The values of every parameter of the loaded graph: read from the weights, or made by `init` with the same seed. */
+export function valuesOf({ loaded, constants }: BuiltModel, seed = 0): Constants {
+  return init.run({ graph: loaded.graph, constants }, { seed, note: () => undefined, warn: () => undefined }).constants;
+}
+
+async function checkModelPath(path: string): Promise<void> {
+  const info = await stat(path).catch(() => undefined);
+  if (!info?.isDirectory()) return;
+  const checkpoint = await stat(join(path, "config.json")).catch(() => undefined);
+  throw new CompileError({
+    code: "model-kind",
+    message:
+      checkpoint === undefined
+        ? `${path} is a folder, not a model file`
+        : `${path} is a published checkpoint, which this version does not read`,
+    fix: "give a .ts file whose default export is a model",
+  });
+}
+
+/** Writes what was compiled as a bundle, whole or not at all. Throws: `output-not-ours`, `output-write-failed`. */
+export async function writeBundle({ plan, shards, manifest }: Compiled, folder: string): Promise<void> {
+  const { packBundle } = await import("./pack.ts");
+  await packBundle({ plan, shards: shards.map(({ bytes }) => bytes), manifest: { ...manifest } }, folder);
+}

@@ -1,0 +1,101 @@
+/** `recurve inspect`: what the compiler made of a model, as text or as a page. */
+import type { Compiled, Manifest } from "../../compile.ts";
+import type { Module } from "../../passes/pass.ts";
+import { countOf, textOf, UsageError, type Command, type Given, type Terminal } from "../command.ts";
+
+export const inspect: Command = {
+  name: "inspect",
+  operands: ["model|bundle"],
+  doc: "Prints the IR of a model, the modes chosen and why, and what every kernel costs.",
+  options: {
+    after: { type: "string", value: "pass", doc: "print the IR as it is after this pass, and nothing else" },
+    kernels: { type: "boolean", doc: "print what every kernel costs" },
+    wgsl: { type: "boolean", doc: "print the shaders" },
+    html: { type: "string", value: "file", doc: "write a page: graph, poles, impulse responses, costs, memory plan" },
+    weights: { type: "string", value: "file", doc: "safetensors file, where a model file is given" },
+    "max-length": { type: "string", value: "L", doc: "longest sequence of one run, where a model file is given" },
+  },
+  run: async (given, terminal) => {
+    const [path = ""] = given.operands;
+    const { isBundle } = await import("../source.ts");
+    if (await isBundle(path)) await inspectBundle(path, given, terminal);
+    else await inspectModel(path, given, terminal);
+    return 0;
+  },
+};
+
+/** A bundle says what its manifest says; passes and shaders belong to the model file. */
+async function inspectBundle(folder: string, given: Given, terminal: Terminal): Promise<void> {
+  for (const name of ["after", "wgsl", "html", "weights", "max-length"]) {
+    if (given.values[name] !== undefined) throw new UsageError(`--${name} needs the model file: ${folder} is a bundle`);
+  }
+  const { readManifest } = await import("../bundle.ts");
+  const manifest = await readManifest(folder);
+  terminal.out(given.values["kernels"] === true ? await costText(manifest) : summaryText(manifest));
+}
+
+async function inspectModel(path: string, given: Given, terminal: Terminal): Promise<void> {
+  const [{ compileModel }, { shaders }, { printGraph }] = await Promise.all([
+    import("../../build.ts"),
+    import("../../compile.ts"),
+    import("../../ir/print.ts"),
+  ]);
+  const after = textOf(given, "after");
+  const modules = new Map<string, Module>();
+  const options = { weights: textOf(given, "weights"), maxLength: countOf(given, "max-length") };
+  const { compiled } = await compileModel(path, { ...options, onPass: (pass, module) => modules.set(pass.name, module) });
+  compiled.warnings.forEach((warning) => terminal.err(`warning: ${warning}\n`));
+  const shown = after === undefined ? undefined : modules.get(after);
+  if (after !== undefined && shown === undefined)
+    throw new UsageError(`there is no pass "${after}"; there are ${[...modules.keys()].join(", ")}`);
+  const html = textOf(given, "html");
+  if (html !== undefined) await writePage(html, compiled, modules, terminal);
+  else if (shown !== undefined) terminal.out(printGraph(shown.graph));
+  else if (given.values["wgsl"] === true) shaders(compiled).forEach(({ name, wgsl }) => terminal.out(`// ${name}\n${wgsl}\n`));
+  else terminal.out(given.values["kernels"] === true ? await costText(compiled.manifest) : summaryText(compiled.manifest));
+}
+
+async function writePage(file: string, compiled: Compiled, modules: ReadonlyMap<string, Module>, terminal: Terminal): Promise<void> {
+  const [{ inspectData }, { renderInspectPage }, { writeWhole }] = await Promise.all([
+    import("../inspect-fill.ts"),
+    import("../inspect-html.ts"),
+    import("../../files.ts"),
+  ]);
+  const page = renderInspectPage(inspectData(compiled, modules.get("structure") ?? compiled.module));
+  await writeWhole(file, new TextEncoder().encode(page));
+  terminal.out(`${file}\n`);
+}
+
+function summaryText({ graph, reasons, notes, modes, maxLength }: Manifest): string {
+  const list = (title: string, lines: readonly string[]): string =>
+    lines.length === 0 ? "" : `${title}\n${lines.map((line) => `  ${line}\n`).join("")}`;
+  return [
+    graph.endsWith("\n") ? graph : `${graph}\n`,
+    list("modes", [`${modes.join(", ")}; sequences up to ${maxLength}`]),
+    list("whole sequences", reasons.whole),
+    list("continuing a stream", reasons.resume),
+    list("notes", notes),
+  ].join("");
+}
+
+async function costText({ costs }: Manifest): Promise<string> {
+  const { formatTable } = await import("../table.ts");
+  const tables = Object.entries(costs.programs).map(([program, kernels]) => {
+    const rows = kernels.map(({ name, schedule, flops, bytes, minimum }) => row(name, schedule, flops, bytes, minimum));
+    const sum = (of: (kernel: (typeof kernels)[number]) => number): number => kernels.reduce((total, kernel) => total + of(kernel), 0);
+    const total = row(
+      `${kernels.length} dispatches`,
+      "",
+      sum((k) => k.flops),
+      sum((k) => k.bytes),
+      sum((k) => k.minimum),
+    );
+    const at = program === "step" ? "B = 1, one step" : `B = 1, L = ${costs.length}`;
+    return `${program} (${at})\n${formatTable(["kernel", "schedule", "flops", "bytes", "over minimum"], [...rows, total])}`;
+  });
+  return tables.join("\n");
+}
+
+function row(name: string, schedule: string, flops: number, bytes: number, minimum: number): string[] {
+  return [name, schedule, String(flops), String(bytes), minimum > 0 ? (bytes / minimum).toFixed(2) : "-"];
+}

@@ -1,0 +1,132 @@
+/** A real bundle through the commands that take one. */
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { bytesSource, openSafetensors } from "../../src/weights/safetensors.ts";
+import { cli, floats, scratch, tensorFile } from "./cli.ts";
+import { modelFile } from "./models.ts";
+
+let folder = "";
+let model = "";
+let bundle = "";
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "recurve-test-"));
+  model = await modelFile(folder);
+  bundle = join(folder, "bundle");
+  expect((await cli("build", model, "-o", bundle, "--max-length", "40")).code).toBe(0);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+test("run: every mode gives the same tensors", async () => {
+  const input = await tensorFile(folder, "in.safetensors", [floats("u", [2, 33, 1], (i) => Math.sin(i))]);
+  const results = new Map<string, Float64Array>();
+  for (const mode of ["convolution", "scan", "recurrence"]) {
+    const output = join(folder, `${mode}.safetensors`);
+    expect((await cli("run", bundle, "-i", input, "-o", output, "--mode", mode)).code).toBe(0);
+    const file = await openSafetensors(bytesSource(await readFile(output)));
+    expect(file.entries.get("y")?.shape).toEqual([2, 33, 3]);
+    expect(file.entries.get("end")?.shape).toEqual([2, 2]);
+    results.set(mode, await file.read("y"));
+  }
+  const [first, ...others] = [...results.values()];
+  const scale = Math.max(...(first ?? []).map(Math.abs));
+  for (const other of others) other.forEach((value, i) => expect(Math.abs(value - (first?.[i] ?? NaN))).toBeLessThan(2e-5 * scale));
+});
+
+test("run: L over the maximum and an illegal mode exit with 1", async () => {
+  const out = join(folder, "never.safetensors");
+  const long = await tensorFile(folder, "long.safetensors", [floats("u", [1, 41, 1])]);
+  const result = await cli("run", bundle, "-i", long, "-o", out);
+  expect(result.code).toBe(1);
+  expect(result.err).toMatch(/^error\[input-invalid\]: .*41.*40/);
+  const short = await tensorFile(folder, "short.safetensors", [floats("u", [1, 4, 1])]);
+  const chunked = await cli("run", bundle, "-i", short, "-o", out, "--mode", "chunked");
+  expect(chunked.code).toBe(1);
+  expect(chunked.err).toContain("chunked");
+});
+
+test("run: altered weights exit with 1", async () => {
+  const copy = join(await scratch(), "bundle");
+  expect((await cli("build", model, "-o", copy)).code).toBe(0);
+  const path = join(copy, "weights.safetensors");
+  const bytes = await readFile(path);
+  bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+  await writeFile(path, bytes);
+  const input = await tensorFile(folder, "in.safetensors", [floats("u", [1, 4, 1])]);
+  const result = await cli("run", copy, "-i", input, "-o", join(folder, "never"));
+  expect(result.code).toBe(1);
+  expect(result.err).toContain("error[weights-corrupt]");
+});
+
+test("verify: every mode and streams agree with float64, and the bundle keeps the report", async () => {
+  const { code, out, err } = await cli("verify", bundle, "--cases", "3", "--json");
+  expect([code, err]).toEqual([0, ""]);
+  const report = JSON.parse(out) as { modes: { mode: string; cases: number; error: number; agrees: boolean }[] };
+  expect(report.modes.map((m) => m.mode)).toEqual(["convolution", "scan", "recurrence", "stream"]);
+  for (const mode of report.modes) expect(mode).toMatchObject({ cases: 3, agrees: true });
+  const manifest = JSON.parse(await readFile(join(bundle, "manifest.json"), "utf8")) as { verification: unknown };
+  expect(manifest.verification).toEqual(report);
+});
+
+test("verify: a model file is held to its graph before any pass", async () => {
+  const { code, out } = await cli("verify", model, "--cases", "2", "--longest", "30");
+  expect(code).toBe(0);
+  expect(out.match(/agrees$/gm)).toHaveLength(4);
+});
+
+test("verify: weights that the graph does not have disagree: exit 1", async () => {
+  const copy = join(await scratch(), "bundle");
+  expect((await cli("build", model, "-o", copy, "--max-length", "40")).code).toBe(0);
+  const path = join(copy, "manifest.json");
+  const text = await readFile(path, "utf8");
+  expect(text).toContain("erf(");
+  await writeFile(path, text.replaceAll("erf(", "tanh("));
+  const { code, out } = await cli("verify", copy, "--cases", "2");
+  expect(code).toBe(1);
+  expect(out).toContain("DISAGREES");
+});
+
+test("inspect: the graph, the modes and why; --kernels the costs", async () => {
+  for (const path of [model, bundle]) {
+    const { code, out } = await cli("inspect", path);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^graph tiny \{\n/);
+    expect(out).toMatch(/whole sequences\n {2}from L = 1: /);
+    expect((await cli("inspect", path, "--kernels")).out).toMatch(/^step \(B = 1, one step\)\nkernel +schedule/m);
+  }
+});
+
+test("inspect --after prints the graph as that pass leaves it", async () => {
+  expect((await cli("inspect", model, "--after", "init")).out).toContain("ssm family s4d");
+  expect((await cli("inspect", model, "--after", "discretize")).out).toContain("ssm discrete diagonal");
+  const unknown = await cli("inspect", model, "--after", "polish");
+  expect(unknown.code).toBe(2);
+  expect(unknown.err).toContain("init, structure, discretize");
+  expect((await cli("inspect", bundle, "--after", "init")).code).toBe(2);
+});
+
+test("inspect --html writes a page; --wgsl prints every shader", async () => {
+  const page = join(folder, "page.html");
+  expect(await cli("inspect", model, "--html", page)).toMatchObject({ code: 0, out: `${page}\n` });
+  expect(await readFile(page, "utf8")).toMatch(/^<!doctype html>[^]*<title>tiny/);
+  expect((await cli("inspect", model, "--wgsl")).out).toContain("@compute");
+});
+
+test("bench: times, costs, and a word on software adapters", async () => {
+  const { code, out } = await cli("bench", bundle, "--runs", "1", "--json");
+  expect(code).toBe(0);
+  const report = JSON.parse(out) as {
+    length: number;
+    software: boolean;
+    modes: { mode: string; runs: number; median: number; dispatches: number; bytes: number }[];
+  };
+  expect(report.length).toBe(40);
+  for (const mode of report.modes) {
+    expect(mode.runs).toBe(1);
+    expect(Math.min(mode.median, mode.dispatches, mode.bytes)).toBeGreaterThan(0);
+  }
+  const text = (await cli("bench", bundle, "--runs", "1", "--length", "8")).out;
+  expect(text.includes("say little about a GPU")).toBe(report.software);
+});
