@@ -11,15 +11,26 @@ const tensor = (data: Float64Array, ...shape: readonly number[]): Constant => ({
 
 /** Throws: CompileError `singular-step` where the rule has no solution at this step size. */
 export function discretizeSystem(system: ContinuousSystem, rule: Discretization, loc?: Loc): DiscreteSystem {
-  return system.structure === "diagonal" ? discretizeDiagonal(system, rule) : discretizeDense(system, rule, loc);
+  return system.structure === "diagonal" ? discretizeDiagonal(system, rule, loc) : discretizeDense(system, rule, loc);
+}
+
+function singularStep(rule: Discretization, delta: number, loc: Loc | undefined): CompileError {
+  return new CompileError({
+    code: "singular-step",
+    message: `the ${rule.name} discretization does not exist at step size ${delta}: what it must invert is singular, or e^(A delta) overflows`,
+    fix: "use another step size; of a stable system, zoh always exists",
+    loc,
+  });
 }
 
 /** B, C and the weight of a pair all go into `gain`. */
-function discretizeDiagonal(system: DiagonalSystem, rule: Discretization): DiscreteSystem {
+function discretizeDiagonal(system: DiagonalSystem, rule: Discretization, loc: Loc | undefined): DiscreteSystem {
   const { channels, states } = system;
   const count = channels * states;
   const weight = system.pairs ? 2 : 1;
   const steps = Array.from({ length: count }, (_, i) => rule.scalar(complexAt(system.A, i), system.delta[i] ?? NaN));
+  const bad = steps.findIndex(({ abar, bbar }) => ![abar.re, abar.im, bbar.re, bbar.im].every(Number.isFinite));
+  if (bad >= 0) throw singularStep(rule, system.delta[bad] ?? NaN, loc);
   const step = (i: number): ReturnType<Discretization["scalar"]> => steps[i] ?? bug(`no pole ${i}`);
   const gain = complexArray(count, (i) => scale(mul(complexAt(system.C, i), mul(step(i).bbar, complexAt(system.B, i))), weight));
   return {
@@ -45,13 +56,7 @@ function discretizeDense(system: DenseSystem, rule: Discretization, loc: Loc | u
     const B = matrixOf(n, 1, system.B.subarray(g * n, (g + 1) * n));
     const delta = system.delta[g] ?? NaN;
     const step = rule.dense(A, B, delta);
-    if (step === undefined)
-      throw new CompileError({
-        code: "singular-step",
-        message: `the ${rule.name} discretization does not exist at step size ${delta}: the matrix it must invert is singular`,
-        fix: "use another step size, or zoh, which always exists",
-        loc,
-      });
+    if (step === undefined || !step.abar.data.every(Number.isFinite)) throw singularStep(rule, delta, loc);
     abar.set(step.abar.data, g * n * n);
     bbar.set(step.bbar.data, g * n);
   }

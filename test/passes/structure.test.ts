@@ -416,6 +416,31 @@ describe("warnings and refusals", () => {
     refuses(denseGraph(1, { ...one, A: n([[call("div", constant(1), arg(0))]]) }, [[0]]), "ssm-not-finite");
     refuses(denseGraph(1, { ...one, A: n([[arg(3)]]) }, [[0]]), "ssm-shape");
     refuses(denseGraph(1, one, [], { discretization: "tustin" }), "unknown-discretization");
+    refuses(
+      denseGraph(
+        1,
+        entriesOf(
+          matrix(1, 1, () => 20),
+          [1],
+          [1],
+        ),
+        [],
+        { discretization: "bilinear" },
+      ),
+      "singular-step",
+    );
+    refuses(
+      denseGraph(
+        1,
+        entriesOf(
+          matrix(1, 1, () => 1e5),
+          [1],
+          [1],
+        ),
+        [],
+      ),
+      "singular-step",
+    );
     refuses(denseGraph(1, one, [], { family: "s9" }), "unknown-family");
     // I - delta A / 2 is singular at A = 20, delta = 0.1; off the diagonal, so that A is not normal.
     refuses(
