@@ -18,7 +18,7 @@ export interface PlayerOptions {
 /** Milliseconds that watching a whole input takes at least. */
 const WATCHABLE_MS = 4000;
 
-const milliseconds = (ms: number): string => `${ms.toFixed(ms < 10 ? 2 : ms < 100 ? 1 : 0)} ms`;
+const duration = (ms: number): string => (ms < 1000 ? `${ms.toPrecision(3)} ms` : `${(ms / 1000).toPrecision(3)} s`);
 
 /** The model, and the state of the page around it. */
 export class Player {
@@ -40,7 +40,7 @@ export class Player {
     this.#model = model;
     this.#stream = stream;
     this.#table = new ProbabilityTable(options.labels);
-    this.#chart = new HistoryChart(options.labels.length);
+    this.#chart = new HistoryChart(options.labels);
     this.#scrubber.max = `${this.#points}`;
     this.#scrubber.addEventListener("input", () => {
       this.#following = Number(this.#scrubber.value) >= this.#history.length;
@@ -95,7 +95,7 @@ export class Player {
     const start = performance.now();
     const { logits } = await this.#model.run({ u: input }, { mode: "convolution" });
     byId("time-whole", HTMLElement).textContent =
-      `${milliseconds(performance.now() - start)} for all ${this.#options.length} ${this.#options.unit}`;
+      `${duration(performance.now() - start)} for all ${this.#options.length} ${this.#options.unit}`;
     this.#table.showWhole(softmax(logits.data));
     return logits.data;
   }
@@ -116,7 +116,7 @@ export class Player {
       this.#history.push(softmax(logits.data));
       if (this.#following) this.#showPoint(this.#history.length);
       const steps = Math.min(from + chunk, length);
-      byId("time-live", HTMLElement).textContent = `${milliseconds(busy)} for ${steps} ${unit}, ${milliseconds(busy / steps)} each`;
+      byId("time-live", HTMLElement).textContent = `${duration(busy)} for ${steps} ${unit}, ${duration(busy / steps)} each`;
       await sleep(Math.max(0, pause - took));
     }
     return true;

@@ -66,13 +66,19 @@ export class HistoryChart {
   readonly #lines: readonly SVGPathElement[];
   readonly #marker = svg("line", { class: "marker", y1: "0", y2: `${HEIGHT}` });
 
-  constructor(classes: number) {
+  constructor(labels: readonly string[]) {
     const drawing = byId("history", SVGSVGElement);
     drawing.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
     const grid = [0.25, 0.5, 0.75].map((p) =>
       svg("line", { class: "grid", x1: "0", x2: `${WIDTH}`, y1: `${p * HEIGHT}`, y2: `${p * HEIGHT}` }),
     );
-    this.#lines = Array.from({ length: classes }, () => svg("path", { class: "line" }));
+    this.#lines = labels.map((label) => {
+      const line = svg("path", { class: "line" });
+      const title = svg("title");
+      title.textContent = label;
+      line.append(title);
+      return line;
+    });
     drawing.replaceChildren(...grid, ...this.#lines, this.#marker);
   }
 
