@@ -40,6 +40,8 @@ export interface LoadOptions {
   readonly signal?: AbortSignal | undefined;
   /** Reads a weight file of the bundle by its name, in place of `fetch` beside the module. */
   readonly read?: ((file: string) => Promise<ArrayBuffer>) | undefined;
+  /** The length of the sequences to come: what running them needs is compiled at load already, not by the first run. */
+  readonly length?: number | undefined;
   /** Bytes of device memory one execution may use before its batch is split: 512 MiB where absent. */
   readonly memory?: number | undefined;
 }

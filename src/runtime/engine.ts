@@ -7,7 +7,7 @@ import { Device } from "./device.ts";
 import { DeviceLostError, InputError, LimitError } from "./errors.ts";
 import type { Makers } from "./executor.ts";
 import { Executor } from "./executor.ts";
-import type { Plan } from "./plan.ts";
+import type { Dims, Plan, Program } from "./plan.ts";
 import { readShards } from "./shards.ts";
 
 /** How long a failure may precede the news that the device was lost, in milliseconds. */
@@ -102,10 +102,12 @@ async function openExecutor({ plan, base, makers }: Bundle, options: LoadOptions
   const device = await Device.open(options.device, options.gpu);
   try {
     const executor = new Executor(device, plan, makers, await device.guard(readShards(plan.shards, base, options), signal));
-    const longest = executor.dims(1, plan.maxLength);
-    const mode = plan.choose(longest);
-    const whole = mode === "recurrence" ? undefined : plan.whole[mode];
-    const programs = [[plan.step, executor.dims(1, 1)] as const, ...(whole ? [[whole, longest] as const] : [])];
+    const programs: [Program, Dims][] = [[plan.step, executor.dims(1, 1)]];
+    if (options.length !== undefined) {
+      const expected = executor.dims(1, options.length);
+      const mode = plan.choose(expected);
+      if (mode !== "recurrence") programs.push([plan.whole[mode] ?? plan.step, expected]);
+    }
     await executor.load(programs, (loaded, total) => onProgress?.({ stage: "shaders", loaded, total }), signal);
     return executor;
   } catch (error) {

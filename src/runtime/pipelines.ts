@@ -1,10 +1,10 @@
-/** The shaders of a plan on one device, and the pipelines made of them, each compiled once. */
+/** The pipelines of a plan on one device, each compiled once, when it is first needed: a model has more kernels than one length uses. */
 import { LimitError } from "./errors.ts";
 import type { Dims, Dispatch, KernelSpec } from "./plan.ts";
 
 interface Kernel {
   readonly spec: KernelSpec;
-  readonly module: GPUShaderModule;
+  module: GPUShaderModule | undefined;
   readonly layout: GPUBindGroupLayout;
   readonly pipelines: Map<string, Promise<GPUComputePipeline>>;
 }
@@ -20,7 +20,7 @@ export class Pipelines {
     this.#kernels = specs.map((spec) => {
       const layout = layouts.get(spec.access) ?? createLayout(gpu, spec.access);
       layouts.set(spec.access, layout);
-      return { spec, layout, module: gpu.createShaderModule({ label: spec.name, code: spec.wgsl }), pipelines: new Map() };
+      return { spec, layout, module: undefined, pipelines: new Map() };
     });
   }
 
@@ -30,7 +30,8 @@ export class Pipelines {
 
   /** The pipeline of a dispatch at these dims. Throws: LimitError where the kernel needs more than the device has. */
   async compile(dispatch: Dispatch, d: Dims): Promise<GPUComputePipeline> {
-    const { spec, module, layout, pipelines } = this.#kernel(dispatch.kernel);
+    const kernel = this.#kernel(dispatch.kernel);
+    const { spec, layout, pipelines } = kernel;
     const constants = dispatch.constants?.(d) ?? {};
     const key = Object.values(constants).join();
     const known = pipelines.get(key);
@@ -38,6 +39,7 @@ export class Pipelines {
     const { maxComputeWorkgroupStorageSize, maxStorageBuffersPerShaderStage } = this.#gpu.limits;
     LimitError.check({ maxComputeWorkgroupStorageSize }, spec.shared?.(constants) ?? 0);
     LimitError.check({ maxStorageBuffersPerShaderStage }, spec.access.length);
+    const module = (kernel.module ??= this.#gpu.createShaderModule({ label: spec.name, code: spec.wgsl }));
     const pipeline = this.#gpu.createComputePipelineAsync({
       label: spec.name,
       layout: this.#gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),

@@ -19,7 +19,7 @@ afterEach(() => {
 
 test("progress counts bytes, then shaders, up to their totals", async () => {
   const seen: LoadProgress[] = [];
-  const model = await loadIntegrator({ onProgress: (progress) => seen.push(progress) });
+  const model = await loadIntegrator({ length: 100, onProgress: (progress) => seen.push(progress) });
   const weights = seen.filter(({ stage }) => stage === "weights");
   const shaders = seen.filter(({ stage }) => stage === "shaders");
   expect(weights.at(-1)).toEqual({ stage: "weights", loaded: shard.length, total: shard.length });

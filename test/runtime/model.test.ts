@@ -1,5 +1,5 @@
 /** `run`: whole sequences in every mode, inputs in every form, batches split, and what goes wrong. */
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { InputError, LimitError } from "../../src/runtime/index.ts";
 import { GAIN, plan, reference, signal } from "./integrator.ts";
 import { atSubmit, count, counting, expectClose, expectNothingLeft, loadIntegrator } from "./setup.ts";
@@ -83,6 +83,20 @@ test("a device's binding limit splits the batch, and is named where one sequence
     got: most,
   });
   model.destroy();
+});
+
+test("the length expected is compiled at load, and no other", async () => {
+  const device = counting(await testDevice());
+  const compile = vi.spyOn(device, "createComputePipelineAsync");
+  const model = await loadIntegrator({ device, length: 50 });
+  const { length } = compile.mock.calls;
+  await model.run({ u: signal(50) });
+  expect(compile.mock.calls.length).toBe(length);
+  model.destroy();
+  compile.mockClear();
+  const lazy = await loadIntegrator({ device });
+  expect(compile.mock.calls.length).toBeLessThan(length);
+  lazy.destroy();
 });
 
 test("a kernel that needs more workgroup memory than the device has is a LimitError at load", async () => {
