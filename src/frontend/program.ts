@@ -42,7 +42,8 @@ export function errorAt(node: ts.Node, code: string, message: string, fix: strin
 
 const ambient = `declare const console: { readonly log: (...values: unknown[]) => void; readonly warn: (...values: unknown[]) => void; readonly error: (...values: unknown[]) => void };\n`;
 
-function optionsFor(source: string): ts.CompilerOptions {
+/** The options a model file is checked with. */
+export function optionsFor(source: string): ts.CompilerOptions {
   const dsl = dslFile("index");
   return {
     target: ts.ScriptTarget.ES2023,
