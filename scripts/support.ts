@@ -53,7 +53,9 @@ const orderOf = (order: number): string => (order === Infinity ? "exact" : `${or
 const names = (module: object): string =>
   Object.entries(module)
     .filter(([name, value]) => typeof value === "function" && name in dsl)
-    .map(([name]) => code(name))
+    .map(([name]) => name)
+    .sort()
+    .map(code)
     .join(", ");
 
 /** The tables as Markdown. */
