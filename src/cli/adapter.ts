@@ -70,7 +70,7 @@ function noAdapter(): CompileError {
     message: "this machine offers no WebGPU adapter",
     fix: fits
       ? "install a Vulkan driver, or unset RECURVE_ADAPTER to use the software adapter"
-      : "install a driver for Vulkan, Metal or Direct3D 12; the packaged software adapter is for Linux on x64 only",
+      : "install a driver for Vulkan, Metal or Direct3D 12, or on Linux x64 the npm package @sparticuz/chromium, which holds a software adapter",
   });
 }
 

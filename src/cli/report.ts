@@ -29,8 +29,15 @@ const BUNDLE_FIXES: Readonly<Record<string, string>> = {
   "device-lost": "try again; if it happens again, use a shorter sequence or a smaller batch",
 };
 
+const withoutDawn: Diagnostic = {
+  code: "no-adapter",
+  message: "the npm package webgpu, which brings WebGPU to Node, is not installed or has no build for this machine",
+  fix: "npm install webgpu; builds exist for Linux, macOS and Windows on x64 and arm64",
+};
+
 /** Faults of the machine or the user's paths that Node reports with a code. */
 function systemFault(code: string, error: Error): Diagnostic | undefined {
+  if (/^(ERR_)?MODULE_NOT_FOUND$/.test(code) && /webgpu/.test(error.message)) return withoutDawn;
   const path = "path" in error && typeof error.path === "string" ? error.path : "a file";
   const known: Readonly<Record<string, Diagnostic>> = {
     ENOSPC: {

@@ -11,13 +11,14 @@ import { delimiter, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createBrotliDecompress } from "node:zlib";
 import { extract, type Headers } from "tar-fs";
+import { bug } from "../ir/error.ts";
 
 /** Environment variables that a process needs from its start on to find an adapter. */
 export type AdapterEnvironment = Readonly<Record<"VK_ICD_FILENAMES" | "LD_LIBRARY_PATH", string>>;
 
-/** Whether the packaged SwiftShader runs on this kind of machine. */
+/** Whether the packaged SwiftShader is installed and runs on this kind of machine. */
 export function softwareAdapterFits(): boolean {
-  return process.platform === "linux" && process.arch === "x64";
+  return process.platform === "linux" && process.arch === "x64" && packagedFolder() !== undefined;
 }
 
 /** False where it is certain, without loading a driver, that no hardware adapter can be found. */
@@ -67,7 +68,7 @@ function asOwnFile(header: Headers): Headers {
 
 /** As `unpackArchive`, with the step from the packed file to the files of the new folder given. */
 export async function unpackOnce(name: string, unpack: (source: string, folder: string) => Promise<void>): Promise<string> {
-  const source = join(packagedFolder(), name);
+  const source = join(packagedFolder() ?? bug("@sparticuz/chromium is not installed"), name);
   const hash = createHash("sha256")
     .update(await readFile(source))
     .digest("hex")
@@ -86,9 +87,13 @@ export async function unpackOnce(name: string, unpack: (source: string, folder: 
   return target;
 }
 
-function packagedFolder(): string {
-  const main = createRequire(import.meta.url).resolve("@sparticuz/chromium");
-  return join(dirname(main), "..", "..", "bin");
+/** The packed files of `@sparticuz/chromium`; undefined where that optional package is not installed. */
+function packagedFolder(): string | undefined {
+  try {
+    return join(dirname(createRequire(import.meta.url).resolve("@sparticuz/chromium")), "..", "..", "bin");
+  } catch {
+    return undefined;
+  }
 }
 
 /** `$XDG_CACHE_HOME/recurve`, `~/.cache/recurve`, or a folder of this user's own in the temporary folder. */
