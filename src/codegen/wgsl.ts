@@ -17,6 +17,72 @@ const reserved = new Set(
 );
 const identifier = (name: string): string => (reserved.has(name) ? `${name}_` : name);
 
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+/** `a`, `b`, ... `Z`, `aa`, ... */
+function shortName(index: number): string {
+  const last = letters[index % letters.length] ?? "";
+  return index < letters.length ? last : shortName(Math.floor(index / letters.length) - 1) + last;
+}
+
+/**
+ * Short names for variables. One table serves all kernels of a bundle: code that kernels share stays the same text, which
+ * compression then finds.
+ */
+export interface ShortNames {
+  readonly of: (name: string) => string;
+}
+
+export function shortNames(): ShortNames {
+  const names = new Map<string, string>();
+  let next = 0;
+  return {
+    of: (name) => {
+      const old = names.get(name);
+      if (old !== undefined) return old;
+      let fresh = shortName(next++);
+      while (reserved.has(fresh) || /^(b\d+|re|im)$/.test(fresh)) fresh = shortName(next++);
+      names.set(name, fresh);
+      return fresh;
+    },
+  };
+}
+
+/** The kernel with its variables renamed; workgroup arrays, overrides and buffers keep their longer names. */
+function shorten(kernel: Kernel, names: ShortNames): Kernel {
+  const rename = names.of;
+  const expr = (e: KExpr): KExpr => {
+    switch (e.op) {
+      case "var":
+        return { ...e, name: rename(e.name) };
+      case "load":
+      case "shared":
+        return { ...e, index: expr(e.index) };
+      case "call":
+        return { ...e, args: e.args.map(expr) };
+      default:
+        return e;
+    }
+  };
+  const stmt = (s: KStmt): KStmt => {
+    switch (s.op) {
+      case "let":
+      case "var":
+      case "assign":
+        return { ...s, name: rename(s.name), value: expr(s.value) };
+      case "store":
+      case "storeShared":
+        return { ...s, index: expr(s.index), value: expr(s.value) };
+      case "for":
+        return { ...s, name: rename(s.name), from: expr(s.from), to: expr(s.to), step: expr(s.step), body: s.body.map(stmt) };
+      case "if":
+        return { ...s, cond: expr(s.cond), then: s.then.map(stmt), otherwise: s.otherwise.map(stmt) };
+      default:
+        return s;
+    }
+  };
+  return { ...kernel, body: kernel.body.map(stmt) };
+}
+
 type Precedence = "atom" | "infix";
 interface Text {
   readonly text: string;
@@ -194,8 +260,9 @@ function usedFns(body: readonly KStmt[], into: Set<KFn>): Set<KFn> {
   return into;
 }
 
-/** One WGSL module with the entry point `main`; binding 0 is the uniform of run-time sizes, the buffers follow. */
-export function emitWgsl(kernel: Kernel): string {
+/** One WGSL module with the entry point `main`, with `names` for bundles, with the schedule's own for readers; binding 0 is the uniform of run-time sizes, the buffers follow. */
+export function emitWgsl(original: Kernel, names?: ShortNames): string {
+  const kernel = names === undefined ? original : shorten(original, names);
   const used = usedFns(kernel.body, new Set());
   const lines = [
     "struct Dims { B: u32, L: u32, t: u32, pos: u32, M: u32 }",

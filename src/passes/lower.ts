@@ -3,7 +3,7 @@
  * each node by the first schedule that applies. Identical kernels are one; tables, weights and states are shared.
  */
 import type { BufferSource, DispatchSource } from "../codegen/plan-source.ts";
-import { emitWgsl } from "../codegen/wgsl.ts";
+import { emitWgsl, type ShortNames, shortNames } from "../codegen/wgsl.ts";
 import { bug, CompileError } from "../ir/error.ts";
 import { arg } from "../ir/expr.ts";
 import type { Graph, Node, ValueId } from "../ir/graph.ts";
@@ -45,6 +45,7 @@ interface Shared {
   readonly options: LowerOptions;
   readonly buffers: BufferSource[];
   readonly kernels: { readonly kernel: Kernel; readonly wgsl: string }[];
+  readonly names: ShortNames;
   readonly tensors: Map<string, ShippedTensor>;
   readonly tables: { readonly request: TableRequest; readonly out: Readonly<Record<string, number>> }[];
   /** Buffers by what they hold. */
@@ -101,7 +102,7 @@ const record = (fields: Readonly<Record<string, Size>>): string => `{${Object.en
 function dispatchSource(shared: Shared, spec: DispatchSpec): DispatchSource {
   const { kernel, bindings } = spec.built;
   if (kernel.buffers.length > maxStorageBuffers) bug(`${kernel.name} binds ${kernel.buffers.length} storage buffers`);
-  const wgsl = emitWgsl(kernel);
+  const wgsl = emitWgsl(kernel, shared.names);
   let index = shared.kernels.findIndex((k) => k.wgsl === wgsl);
   if (index < 0) index = shared.kernels.push({ kernel, wgsl }) - 1;
   return {
@@ -204,6 +205,17 @@ function orderPrepared(shared: Shared, keys: readonly string[]): readonly (reado
   return wanted.flatMap((p) => p.dispatches);
 }
 
+/** The kernels that programs use, those of one name side by side: compression finds what they share. */
+function orderKernels(kernels: Shared["kernels"], programs: readonly VirtualProgram[]): { readonly ordered: Shared["kernels"]; readonly renumber: (d: DispatchSource) => DispatchSource } {
+  const used = new Set(programs.flatMap((p) => [...p.prepare, ...p.body].map((d) => d.kernel)));
+  const order = [...used].toSorted((a, b) => (kernels[a]?.kernel.name ?? "").localeCompare(kernels[b]?.kernel.name ?? "") || a - b);
+  const places = new Map(order.map((kernel, place) => [kernel, place]));
+  return {
+    ordered: order.map((i) => kernels[i] ?? bug("no kernel")),
+    renumber: (d) => ({ ...d, kernel: places.get(d.kernel) ?? bug("no kernel") }),
+  };
+}
+
 function sharedBytes(kernel: Kernel): string {
   const source = (e: KExpr): string => {
     switch (e.op) {
@@ -231,7 +243,8 @@ export const parallelModes: readonly Mode[] = ["convolution", "scan", "chunked"]
  */
 export function lower(module: Module, options: LowerOptions): Lowered {
   const graph = separateOutputs(module.graph);
-  const shared: Shared = { module, options, buffers: [], kernels: [], tensors: new Map(), tables: [], known: new Map(), prepared: new Map() };
+  const shared: Shared = { module, options, buffers: [], kernels: [], names: shortNames(), tensors: new Map(), tables: [], known: new Map(), prepared: new Map() };
+  for (const node of graph.nodes) if (node.op === "input") bufferFor(shared, `input:${node.name}`, () => ({ kind: "input", name: node.name }));
   const step = lowerEntry(shared, graph, "step", "recurrence");
   if ("unserved" in step) bug(`nothing runs one step of ${step.unserved.op}`);
   const entries = parallelModes.flatMap((mode) => {
@@ -259,7 +272,8 @@ export function lower(module: Module, options: LowerOptions): Lowered {
       { name: `resume.${mode}`, prepare: resume.prepare, body: resume.body },
     ]),
   ];
-  const memory = planMemory(shared.buffers, programs);
+  const kernels = orderKernels(shared.kernels, programs);
+  const memory = planMemory(shared.buffers, programs.map((p) => ({ name: p.name, prepare: p.prepare.map(kernels.renumber), body: p.body.map(kernels.renumber) })));
   const program = (name: string): { prepare: readonly DispatchSource[]; body: readonly DispatchSource[] } => {
     const found = memory.programs.find((p) => p.name === name) ?? bug(`no program ${name}`);
     return { prepare: found.prepare, body: found.body };
@@ -272,7 +286,7 @@ export function lower(module: Module, options: LowerOptions): Lowered {
       maxLength: options.maxLength,
       inputs: graph.nodes.flatMap((n) => (n.op === "input" ? [tensorSpec(n.name, n)] : [])),
       outputs: graph.outputs.map((o) => tensorSpec(o.name, graph.nodes[o.value] ?? bug("no output"))),
-      kernels: shared.kernels.map(({ kernel, wgsl }) => ({
+      kernels: kernels.ordered.map(({ kernel, wgsl }) => ({
         name: kernel.name,
         wgsl,
         access: kernel.buffers.map((b) => (b.access === "read" ? "r" : "w")).join(""),
@@ -290,7 +304,7 @@ export function lower(module: Module, options: LowerOptions): Lowered {
       resume: byMode(({ mode }) => program(`resume.${mode}`)),
       step: program("step"),
     },
-    kernels: shared.kernels.map((k) => k.kernel),
+    kernels: kernels.ordered.map((k) => k.kernel),
     tensors: shared.tensors,
     costs: { whole: byMode((e) => e.whole.costs), resume: byMode((e) => e.resume.costs), step: step.costs },
     memory: memory.slots,

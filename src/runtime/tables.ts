@@ -111,12 +111,12 @@ function roots(out: Float32Array, from: number, count: number, step: number): vo
   }
 }
 
-/** One FFT of M points: M weights e^{i pi k / 2M}, then M roots e^{-2 pi i k / M}. */
+/** One FFT of M points: M roots e^{-2 pi i k / M}, then M weights e^{i pi k / 2M}. */
 export const fft: TableMaker = (_, __, ___, { M, F }) => {
   const out = new Float32Array(M <= F ? 4 * M : 0);
   if (M <= F) {
-    roots(out, 0, M, 1 / (4 * M));
-    roots(out, M, M, -1 / M);
+    roots(out, 0, M, -1 / M);
+    roots(out, M, M, 1 / (4 * M));
   }
   return { roots: out };
 };

@@ -6,7 +6,7 @@
  * Nussbaumer's convolution modulo z^M - i.
  */
 import { bug } from "../../ir/error.ts";
-import { add, cadd, cmul, type Complex, conj, csub, div, eq, f32, type KernelBuilder, type KExpr, mul, neg, type Operand, shl, shr, sub } from "./kit.ts";
+import { add, cadd, cmul, type Complex, conj, csub, div, eq, f32, type KernelBuilder, kernelBuilder, type KExpr, lane, mod, mul, neg, type Operand, shl, shr, sub } from "./kit.ts";
 
 /** Where an FFT finds and leaves its points. */
 export interface Points {
@@ -14,11 +14,17 @@ export interface Points {
   readonly store: (index: KExpr, value: Complex) => void;
 }
 
-/** The shape of one FFT: sizes are overrides of the kernel, so that one shader serves every length. */
+/**
+ * The shape of the FFTs of one workgroup: sizes are overrides of the kernel, so that one shader serves every length, and
+ * all kernels share the text of their passes.
+ */
 export interface FftShape {
-  /** Number of points. */
+  /** Number of points of one FFT. */
   readonly points: KExpr;
-  /** Lanes that share this FFT, and this lane's index among them. */
+  /** FFTs side by side, and the one this lane works on. */
+  readonly columns: KExpr;
+  readonly column: KExpr;
+  /** Lanes that share one FFT, and this lane's index among them. */
   readonly lanes: KExpr;
   readonly lane: KExpr;
   /** Radix-8 passes: floor(m / 3). */
@@ -29,11 +35,45 @@ export interface FftShape {
   readonly root: (k: KExpr) => Complex;
 }
 
-/** JavaScript source of the overrides for `points` (itself source). */
-export const fftConstants = (points: string): { readonly passes: string; readonly radix: string } => ({
-  passes: `Math.floor(Math.log2(${points})/3)`,
-  radix: `2**(Math.log2(${points})%3)`,
-});
+/** A kernel whose workgroups run FFTs with roots from a table `e^{-2 pi i k / points}`, in workgroup memory. */
+export interface FftKernel {
+  readonly k: KernelBuilder;
+  readonly shape: FftShape;
+  readonly memory: Points;
+  /** The binding of the roots' table. */
+  readonly roots: string;
+}
+
+export function fftKernel(name: string, rootsBuffer: number): FftKernel {
+  const k = kernelBuilder(name, { op: "override", type: "u32", name: "LANES" });
+  const roots = k.bind(rootsBuffer);
+  const points = k.override("POINTS", 64);
+  const columns = k.override("COLUMNS", 1);
+  const shape: FftShape = {
+    points,
+    columns,
+    column: k.let("inner", mod(lane, columns)),
+    lanes: div(k.override("LANES", 8), columns),
+    lane: k.let("column_lane", div(lane, columns)),
+    passes: k.override("PASSES", 2),
+    radix: k.override("RADIX", 1),
+    root: (e) => loadComplex(k, roots, e),
+  };
+  const size = mul(points, columns);
+  const memory = sharedPoints(k, k.shared("re", size), k.shared("im", size), (i) => add(mul(i, columns), shape.column));
+  return { k, shape, memory, roots };
+}
+
+/** JavaScript source of the overrides for `columns` FFTs of `points` (both source). */
+export function fftConstants(points: string, columns: string): Readonly<Record<string, string>> {
+  return {
+    POINTS: points,
+    COLUMNS: columns,
+    LANES: `Math.min(256,${points}/8*${columns})`,
+    PASSES: `Math.floor(Math.log2(${points})/3)`,
+    RADIX: `2**(Math.log2(${points})%3)`,
+  };
+}
 
 const half = Math.SQRT1_2;
 const timesI = (a: Complex, sign: 1 | -1): Complex => (sign === 1 ? { re: neg(a.im), im: a.re } : { re: a.im, im: neg(a.re) });
@@ -111,29 +151,39 @@ function octetPass(k: KernelBuilder, shape: FftShape, pass: Operand, memory: Poi
   });
 }
 
-/** Radix 1, 2 or 4 butterflies over eight neighbouring points. */
-function butterflies(k: KernelBuilder, x: readonly Complex[], size: 1 | 2 | 4, sign: 1 | -1): readonly Complex[] {
-  if (size === 1) return x;
-  return octet.filter((i) => i % size === 0).flatMap((i) => (size === 4 ? dft4(k, x.slice(i, i + 4), sign) : dft2(k, x.slice(i, i + 2))));
+const quad = [0, 1, 2, 3] as const;
+
+/** Radix 1, 2 or 4 butterflies, whichever is left, over four neighbouring points held in variables. */
+function butterflies(k: KernelBuilder, shape: FftShape, x: readonly Complex[], sign: 1 | -1): void {
+  const assign = (values: readonly Complex[], first: number): void =>
+    values.forEach((value, i) => {
+      k.assign(at(x, first + i).re, value.re);
+      k.assign(at(x, first + i).im, value.im);
+    });
+  k.if(eq(shape.radix, 4), () => assign(dft4(k, x, sign), 0));
+  k.if(eq(shape.radix, 2), () => {
+    assign(dft2(k, x.slice(0, 2)), 0);
+    assign(dft2(k, x.slice(2, 4)), 2);
+  });
 }
 
-/** What the middle pass does to eight neighbouring points, given its radix. */
-type Middle = (x: readonly Complex[], base: KExpr, size: 1 | 2 | 4) => readonly Complex[];
-
-function middlePass(k: KernelBuilder, shape: FftShape, memory: Points, middle: Middle): void {
-  const run = (size: 1 | 2 | 4): void =>
-    k.for(
-      "o",
-      shape.lane,
-      div(shape.points, 8),
-      (o) => {
-        const base = k.let("base", mul(o, 8));
-        const x = octet.map((r) => k.letComplex("x", memory.load(add(base, r))));
-        middle(x, base, size).forEach((v, r) => memory.store(add(base, r), v));
-      },
-      shape.lanes,
-    );
-  k.if(eq(shape.radix, 4), () => run(4), () => k.if(eq(shape.radix, 2), () => run(2), () => run(1)));
+/** The pass between forward and inverse, in place: `middle` works on four neighbouring points held in variables. */
+function middlePass(k: KernelBuilder, shape: FftShape, memory: Points, middle: (x: readonly Complex[], base: KExpr) => void): void {
+  k.for(
+    "q",
+    shape.lane,
+    div(shape.points, 4),
+    (q) => {
+      const base = k.let("base", mul(q, 4));
+      const x = quad.map((r): Complex => {
+        const { re, im } = memory.load(add(base, r));
+        return { re: k.var("x_re", re), im: k.var("x_im", im) };
+      });
+      middle(x, base);
+      x.forEach((v, r) => memory.store(add(base, r), v));
+    },
+    shape.lanes,
+  );
 }
 
 /** Every point from one place to another, neighbouring lanes at neighbouring points. */
@@ -162,7 +212,7 @@ function inversePasses(k: KernelBuilder, shape: FftShape, memory: Points, sink: 
 /** The spectrum of `source` to `sink`, in the order the passes leave it in. Points: at least 8. */
 export function forwardFft(k: KernelBuilder, shape: FftShape, source: Points["load"], memory: Points, sink: Points["store"]): void {
   forwardPasses(k, shape, source, memory);
-  middlePass(k, shape, memory, (x, _, size) => butterflies(k, x, size, -1));
+  middlePass(k, shape, memory, (x) => butterflies(k, shape, x, -1));
   k.barrier();
   copyPoints(k, shape, memory.load, sink);
 }
@@ -171,22 +221,27 @@ export function forwardFft(k: KernelBuilder, shape: FftShape, source: Points["lo
 export function inverseFft(k: KernelBuilder, shape: FftShape, source: Points["load"], memory: Points, sink: Points["store"]): void {
   copyPoints(k, shape, source, memory.store);
   k.barrier();
-  middlePass(k, shape, memory, (x, _, size) => butterflies(k, x, size, 1));
+  middlePass(k, shape, memory, (x) => butterflies(k, shape, x, 1));
   inversePasses(k, shape, memory, sink);
 }
 
 /** Forward, `between` on every point of the spectrum (index in stored order), inverse without the factor 1/points. */
 export function convolveFft(k: KernelBuilder, shape: FftShape, source: Points["load"], memory: Points, sink: Points["store"], between: (index: KExpr, value: Complex) => Complex): void {
   forwardPasses(k, shape, source, memory);
-  middlePass(k, shape, memory, (x, base, size) => {
-    const spectrum = butterflies(k, x, size, -1).map((v, r) => k.letComplex("x", between(add(base, r), v)));
-    return butterflies(k, spectrum, size, 1);
+  middlePass(k, shape, memory, (x, base) => {
+    butterflies(k, shape, x, -1);
+    x.forEach((v, r) => {
+      const product = k.letComplex("v", between(add(base, r), v));
+      k.assign(v.re, product.re);
+      k.assign(v.im, product.im);
+    });
+    butterflies(k, shape, x, 1);
   });
   inversePasses(k, shape, memory, sink);
 }
 
-/** Points in workgroup memory, real and imaginary parts in separate arrays, from `offset` with `stride`. */
-export function sharedPoints(k: KernelBuilder, re: string, im: string, place: (index: KExpr) => KExpr = (i) => i): Points {
+/** Points in workgroup memory, real and imaginary parts in separate arrays. */
+function sharedPoints(k: KernelBuilder, re: string, im: string, place: (index: KExpr) => KExpr): Points {
   return {
     load: (i) => ({ re: k.loadShared(re, place(i)), im: k.loadShared(im, place(i)) }),
     store: (i, v) => {

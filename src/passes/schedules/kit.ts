@@ -152,16 +152,18 @@ export interface KernelBuilder {
 
 export function kernelBuilder(kernelName: string, lanes: Operand): KernelBuilder {
   const frames: KStmt[][] = [[]];
-  const used = new Map<string, number>();
+  /** Names visible in the blocks being written, outermost first; a name may return in a block beside. */
+  const visible: Set<string>[] = [new Set()];
   const buffers: KBuffer[] = [];
   const bindings: number[] = [];
   const shared: { name: string; type: KType; size: KExpr }[] = [];
   const overrides: { name: string; value: number }[] = [];
   const emit = (stmt: KStmt): void => void (frames.at(-1) ?? bug("no frame")).push(stmt);
   const unique = (name: string): string => {
-    const count = used.get(name) ?? 0;
-    used.set(name, count + 1);
-    return count === 0 ? name : `${name}_${count}`;
+    let fresh = name;
+    for (let i = 1; visible.some((block) => block.has(fresh)); i++) fresh = `${name}_${i}`;
+    (visible.at(-1) ?? bug("no block")).add(fresh);
+    return fresh;
   };
   const declare = (op: "let" | "var", name: string, value: KExpr): KExpr => {
     const fresh = unique(name);
@@ -170,7 +172,9 @@ export function kernelBuilder(kernelName: string, lanes: Operand): KernelBuilder
   };
   const nest = (body: () => void): readonly KStmt[] => {
     frames.push([]);
+    visible.push(new Set());
     body();
+    visible.pop();
     return frames.pop() ?? [];
   };
   const bind: KernelBuilder["bind"] = (buffer, access = "read", type = "f32") => {
@@ -190,9 +194,12 @@ export function kernelBuilder(kernelName: string, lanes: Operand): KernelBuilder
     assign: (variable, value) => emit({ op: "assign", name: variable.op === "var" ? variable.name : bug("assignment to no variable"), value }),
     letComplex: (name, value) => ({ re: declare("let", `${name}_re`, value.re), im: declare("let", `${name}_im`, value.im) }),
     for: (name, from, to, body, step = 1) => {
-      const fresh = unique(name);
       const [start, end] = pair(from, to);
-      const inner = nest(() => body({ op: "var", type: start.type, name: fresh }));
+      let fresh = name;
+      const inner = nest(() => {
+        fresh = unique(name);
+        body({ op: "var", type: start.type, name: fresh });
+      });
       emit({ op: "for", name: fresh, from: start, to: end, step: typeof step === "number" ? { op: "lit", type: start.type, value: step } : step, body: inner });
     },
     if: (cond, then, otherwise) => emit({ op: "if", cond, then: nest(then), otherwise: otherwise === undefined ? [] : nest(otherwise) }),

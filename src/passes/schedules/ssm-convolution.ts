@@ -7,7 +7,7 @@ import { bug } from "../../ir/error.ts";
 import type { SsmNode, ValueId } from "../../ir/graph.ts";
 import { emitCarry } from "./ssm-carry.ts";
 import { add, cmul, type Complex, conj, dim, div, f32, fma, group, kernelBuilder, type KernelBuilder, type KExpr, lane, lt, min, mod, mul, select, sub, u32 } from "./kit.ts";
-import { convolveFft, fftConstants, type FftShape, forwardFft, inverseFft, loadComplex, type Points, sharedPoints, storeComplex } from "./fft.ts";
+import { convolveFft, fftConstants, fftKernel, type FftKernel, type FftShape, forwardFft, inverseFft, loadComplex, storeComplex } from "./fft.ts";
 import { convolutionKernel, type Lti, ltiOf } from "./lti.ts";
 import { applyPost, type Coords, elements, flopsOf, groupsOf, type LowerContext, postBytes, read, schedule, type Schedule, write } from "./schedule.ts";
 
@@ -15,9 +15,6 @@ import { applyPost, type Coords, elements, flopsOf, groupsOf, type LowerContext,
 const directUpTo = 64;
 /** FFT points that fit the 16 KB of workgroup memory every device has. */
 const alwaysFits = 2048;
-
-/** One FFT a workgroup: 256 lanes, or one lane an octet. */
-const lanesFor = (points: string): string => `Math.min(256,${points}/8)`;
 
 interface Convolution {
   readonly node: SsmNode;
@@ -61,26 +58,17 @@ function emitDirect(job: Convolution): void {
   });
 }
 
-/** Table of one FFT size: M weights e^{i pi n / 2M}, then M roots e^{-2 pi i k / M}. */
+/** Table of one FFT size: M roots e^{-2 pi i k / M}, then M weights e^{i pi n / 2M}. */
 const singleTable = (context: LowerContext): number =>
   context.table({ maker: "fft", tensors: {}, options: {}, sizes: { roots: "d.M<=d.F?4*d.M:0" }, perM: true })["roots"] ?? bug("no table");
 
 const fitsWhen = `d.L>${directUpTo}&&d.M<=d.F`;
 const largeWhen = `d.L>${directUpTo}&&d.M>d.F`;
 
-function singleShape(k: KernelBuilder, roots: string): FftShape {
-  const points = k.override("POINTS", alwaysFits);
-  return {
-    points,
-    lanes: k.override("LANES", 256),
-    lane,
-    passes: k.override("PASSES", 3),
-    radix: k.override("RADIX", 4),
-    root: (e) => loadComplex(k, roots, add(points, e)),
-  };
-}
+const singleConstants = fftConstants("d.M", "1");
 
-const singleConstants = { POINTS: "d.M", LANES: lanesFor("d.M"), PASSES: fftConstants("d.M").passes, RADIX: fftConstants("d.M").radix };
+/** The weight of sample n, after the roots. */
+const weightOf = ({ k, shape, roots }: FftKernel, n: KExpr): Complex => loadComplex(k, roots, add(shape.points, n));
 
 function spectrum(job: Convolution): number {
   const { id, lti, context } = job;
@@ -92,22 +80,21 @@ function spectrum(job: Convolution): number {
 }
 
 /** Real samples of one row, weighted for the convolution modulo z^M - i. */
-function weighted(k: KernelBuilder, table: string, count: KExpr, sample: (n: KExpr) => KExpr): (n: KExpr) => Complex {
+function weighted(fft: FftKernel, count: KExpr, sample: (n: KExpr) => KExpr): (n: KExpr) => Complex {
   return (n) => {
-    const value = k.let("u", select(lt(n, count), sample(min(n, sub(count, 1))), f32(0)));
-    const w = loadComplex(k, table, n);
+    const value = fft.k.let("u", select(lt(n, count), sample(min(n, sub(count, 1))), f32(0)));
+    const w = weightOf(fft, n);
     return { re: mul(w.re, value), im: mul(w.im, value) };
   };
 }
 
 function emitSpectrum(taps: number, buffer: number, lti: Lti, context: LowerContext, emit: LowerContext["emit"]): void {
-  const k = kernelBuilder("fft_spectrum", { op: "override", type: "u32", name: "LANES" });
-  const [tapsName, table, out] = [k.bind(taps), k.bind(singleTable(context)), k.bind(buffer, "read_write")];
-  const shape = singleShape(k, table);
-  const memory = sharedPoints(k, k.shared("re", shape.points), k.shared("im", shape.points));
+  const fft = fftKernel("fft_spectrum", singleTable(context));
+  const { k, shape, memory } = fft;
+  const [tapsName, out] = [k.bind(taps), k.bind(buffer, "read_write")];
   const base = k.let("base", mul(group(0), dim("M")));
   const scale = k.let("scale", div(f32(1), { op: "call", type: "f32", fn: "float", args: [dim("M")] }));
-  const source = weighted(k, table, dim("M"), (n) => k.load(tapsName, add(base, n)));
+  const source = weighted(fft, dim("M"), (n) => k.load(tapsName, add(base, n)));
   forwardFft(k, shape, source, memory, (p, v) => storeComplex(k, out, add(base, p), { re: mul(v.re, scale), im: mul(v.im, scale) }));
   const bytes = `${12 * lti.channels}*d.M+16*d.M`;
   emit({ built: k.finish(), grid: [lti.channels, 1, 1], constants: singleConstants, when: fitsWhen, cost: { flops: `${lti.channels}*5*d.M*Math.log2(d.M)`, bytes: `${bytes}+${lti.channels - 1}*16*d.M`, minimum: bytes } });
@@ -115,16 +102,15 @@ function emitSpectrum(taps: number, buffer: number, lti: Lti, context: LowerCont
 
 function emitSingle(job: Convolution): void {
   const { node, lti, context } = job;
-  const k = kernelBuilder("fft_convolution", { op: "override", type: "u32", name: "LANES" });
-  const [spectrumName, table] = [k.bind(spectrum(job)), k.bind(singleTable(context))];
-  const shape = singleShape(k, table);
-  const memory = sharedPoints(k, k.shared("re", shape.points), k.shared("im", shape.points));
+  const fft = fftKernel("fft_convolution", singleTable(context));
+  const { k, shape, memory } = fft;
+  const spectrumName = k.bind(spectrum(job));
   const at = { b: group(1), c: group(0) };
   const base = k.let("base", mul(at.c, dim("M")));
-  const source = weighted(k, table, dim("L"), (l) => read(k, lti.u, { ...at, l }));
+  const source = weighted(fft, dim("L"), (l) => read(k, lti.u, { ...at, l }));
   const sink = (n: KExpr, v: Complex): void =>
     k.if(lt(n, dim("L")), () => {
-      const w = loadComplex(k, table, n);
+      const w = weightOf(fft, n);
       finishAt(k, job, { ...at, l: n }, add(mul(w.re, v.re), mul(w.im, v.im)));
     });
   convolveFft(k, shape, source, memory, sink, (p, v) => cmul(v, k.letComplex("s", loadComplex(k, spectrumName, add(base, p)))));
@@ -173,43 +159,30 @@ function fineRoot(k: KernelBuilder, table: string, x: KExpr): Complex {
   return k.letComplex("root", cmul(coarse, loadComplex(k, table, mod(x, fineRoots))));
 }
 
-interface ColumnJob {
-  readonly k: KernelBuilder;
-  readonly shape: FftShape;
-  readonly memory: Points;
+interface ColumnKernel extends FftKernel {
+  /** The column of the M1 x M2 matrix this lane works on. */
   readonly column: KExpr;
-  readonly rows: KExpr;
+  readonly rowPoints: KExpr;
   readonly fine: string;
 }
 
 /** A workgroup on several neighbouring columns of the M1 x M2 matrix. */
-function columnJob(name: string, context: LowerContext): ColumnJob {
-  const k = kernelBuilder(name, 256);
+function columnKernel(name: string, context: LowerContext): ColumnKernel {
   const tables = largeTables(context);
-  const roots = k.bind(tables.columns);
-  const points = k.override("POINTS", 64);
-  const columns = k.override("COLUMNS", 8);
-  const shape: FftShape = {
-    points,
-    lanes: div(u32(256), columns),
-    lane: k.let("column_lane", div(lane, columns)),
-    passes: k.override("PASSES", 1),
-    radix: k.override("RADIX", 8),
-    root: (e) => loadComplex(k, roots, e),
+  const fft = fftKernel(name, tables.columns);
+  const { k, shape } = fft;
+  return {
+    ...fft,
+    column: k.let("column", add(mul(group(0), shape.columns), shape.column)),
+    rowPoints: k.let("row_points", div(dim("M"), shape.points)),
+    fine: k.bind(tables.fine),
   };
-  const inner = k.let("inner", mod(lane, columns));
-  const memory = sharedPoints(k, k.shared("re", mul(points, columns)), k.shared("im", mul(points, columns)), (i) => add(mul(i, columns), inner));
-  return { k, shape, memory, column: k.let("column", add(mul(group(0), columns), inner)), rows: k.let("row_points", div(dim("M"), points)), fine: k.bind(tables.fine) };
 }
 
-const columnCount = `Math.min(64,d.F/${columnPoints})`;
-const columnConstants = { POINTS: columnPoints, COLUMNS: columnCount, ...upper(fftConstants(columnPoints)) };
-const rowConstants = { POINTS: rowPoints, LANES: lanesFor(rowPoints), ...upper(fftConstants(rowPoints)) };
-const columnGrid = `${rowPoints}/${columnCount}`;
-
-function upper(constants: { readonly passes: string; readonly radix: string }): { readonly PASSES: string; readonly RADIX: string } {
-  return { PASSES: constants.passes, RADIX: constants.radix };
-}
+const columnCount = `Math.min(32,d.F/${columnPoints})`;
+const columnConstants = fftConstants(columnPoints, columnCount);
+const rowConstants = fftConstants(rowPoints, "1");
+const columnGrid = `${rowPoints}/(${columnCount})`;
 
 /** The frequency stored at position p: its digits in reverse. */
 function frequencyAt(k: KernelBuilder, shape: FftShape, p: KExpr): KExpr {
@@ -229,19 +202,19 @@ function frequencyAt(k: KernelBuilder, shape: FftShape, p: KExpr): KExpr {
 
 /** Columns forward: weighted samples to the scratch matrix, twiddled. */
 function emitColumns(context: LowerContext, emit: LowerContext["emit"], scratch: number, count: KExpr, grid: readonly [number | string, number | string], lti: Lti, sample: (k: KernelBuilder, n: KExpr) => KExpr): void {
-  const job = columnJob("fft_columns", context);
+  const job = columnKernel("fft_columns", context);
   const { k, shape, column } = job;
   const out = k.bind(scratch, "read_write");
   const base = k.let("base", mul(add(mul(group(2), lti.channels), group(1)), dim("M")));
   const source = (n1: KExpr): Complex => {
-    const n = k.let("n", add(mul(n1, job.rows), column));
+    const n = k.let("n", add(mul(n1, job.rowPoints), column));
     const value = k.let("u", select(lt(n, count), sample(k, min(n, sub(count, 1))), f32(0)));
     const w = fineRoot(k, job.fine, n);
     return { re: mul(w.re, value), im: mul(sub(f32(0), w.im), value) };
   };
   const sink = (p: KExpr, v: Complex): void => {
     const twiddle = fineRoot(k, job.fine, mul(mul(column, frequencyAt(k, shape, p)), 4));
-    storeComplex(k, out, add(base, add(mul(p, job.rows), column)), k.letComplex("v", cmul(v, twiddle)));
+    storeComplex(k, out, add(base, add(mul(p, job.rowPoints), column)), k.letComplex("v", cmul(v, twiddle)));
   };
   forwardFft(k, shape, source, job.memory, sink);
   const rows = `${grid[0]}*${grid[1]}`;
@@ -249,18 +222,10 @@ function emitColumns(context: LowerContext, emit: LowerContext["emit"], scratch:
   emit({ built: k.finish(), grid: [columnGrid, grid[0], grid[1]], constants: columnConstants, when: largeWhen, cost: { flops: `${rows}*(5*d.M*Math.log2(${columnPoints})+14*d.M)`, bytes, minimum: bytes } });
 }
 
-function rowJob(name: string, context: LowerContext): { k: KernelBuilder; shape: FftShape; memory: Points } {
-  const k = kernelBuilder(name, { op: "override", type: "u32", name: "LANES" });
-  const roots = k.bind(largeTables(context).rows);
-  const points = k.override("POINTS", 64);
-  const shape: FftShape = { points, lanes: k.override("LANES", 8), lane, passes: k.override("PASSES", 1), radix: k.override("RADIX", 8), root: (e) => loadComplex(k, roots, e) };
-  return { k, shape, memory: sharedPoints(k, k.shared("re", points), k.shared("im", points)) };
-}
-
 function emitLargeSpectrum(taps: number, buffer: number, lti: Lti, context: LowerContext, emit: LowerContext["emit"]): void {
   const scratch = context.temp(`d.M>d.F?${2 * lti.channels}*d.M:0`);
   emitColumns(context, emit, scratch, dim("M"), [lti.channels, 1], lti, (k, n) => k.load(k.bind(taps), add(mul(group(1), dim("M")), n)));
-  const { k, shape, memory } = rowJob("fft_rows_spectrum", context);
+  const { k, shape, memory } = fftKernel("fft_rows_spectrum", largeTables(context).rows);
   const [from, out] = [k.bind(scratch), k.bind(buffer, "read_write")];
   const base = k.let("base", add(mul(group(1), dim("M")), mul(group(0), shape.points)));
   const scale = k.let("scale", div(f32(1), { op: "call", type: "f32", fn: "float", args: [dim("M")] }));
@@ -280,17 +245,17 @@ function emitLarge(job: Convolution): void {
   const scratch = context.temp(`d.M>d.F?d.B*${2 * lti.channels}*d.M:0`);
   emitColumns(context, context.emit, scratch, dim("L"), [lti.channels, "d.B"], lti, (k, l) => read(k, lti.u, { b: group(2), c: group(1), l }));
   emitLargeRows(job, scratch);
-  const columns = columnJob("fft_columns_inverse", context);
+  const columns = columnKernel("fft_columns_inverse", context);
   const { k, shape, column } = columns;
   const from = k.bind(scratch);
   const at = { b: group(2), c: group(1) };
   const base = k.let("base", mul(add(mul(at.b, lti.channels), at.c), dim("M")));
   const source = (p: KExpr): Complex => {
     const twiddle = fineRoot(k, columns.fine, mul(mul(column, frequencyAt(k, shape, p)), 4));
-    return cmul(k.letComplex("v", loadComplex(k, from, add(base, add(mul(p, columns.rows), column)))), conj(twiddle));
+    return cmul(k.letComplex("v", loadComplex(k, from, add(base, add(mul(p, columns.rowPoints), column)))), conj(twiddle));
   };
   const sink = (n1: KExpr, v: Complex): void => {
-    const n = k.let("n", add(mul(n1, columns.rows), column));
+    const n = k.let("n", add(mul(n1, columns.rowPoints), column));
     k.if(lt(n, dim("L")), () => {
       const w = fineRoot(k, columns.fine, n);
       finishAt(k, job, { ...at, l: n }, sub(mul(w.re, v.re), mul(w.im, v.im)));
@@ -309,7 +274,7 @@ function emitLarge(job: Convolution): void {
 
 function emitLargeRows(job: Convolution, scratch: number): void {
   const { lti, context } = job;
-  const { k, shape, memory } = rowJob("fft_rows", context);
+  const { k, shape, memory } = fftKernel("fft_rows", largeTables(context).rows);
   const [data, spectrumName] = [k.bind(scratch, "read_write"), k.bind(spectrum(job))];
   const row = k.let("row", mul(group(0), shape.points));
   const base = k.let("base", add(mul(add(mul(group(2), lti.channels), group(1)), dim("M")), row));
