@@ -1,5 +1,5 @@
 /**
- * A Vite plugin: `import { load } from "./model.ts?recurve&weights=model.safetensors"` is the bundle of that model, built
+ * A Vite plugin: `import { load } from "./model.ts?weights=model.safetensors&recurve"` is the bundle of that model, built
  * when it is imported and again when one of its files changes. The weights become assets like any other.
  */
 import { createHash } from "node:crypto";
@@ -46,7 +46,7 @@ export function recurve(): RecurvePlugin {
       cache = join(cacheDir, "recurve");
     },
     async resolveId(source, importer) {
-      const [file = "", query] = splitQuery(source);
+      const [file, query] = splitQuery(source);
       if (query?.has("recurve") !== true) return undefined;
       const found = await this.resolve(file, importer, { skipSelf: true });
       return found === null ? undefined : `${found.id}?${query.toString()}`;

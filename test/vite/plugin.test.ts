@@ -16,7 +16,7 @@ test("load builds the model, watches its files, and wraps the bundle with its we
   plugin.configResolved({ cacheDir: join(folder, "cache") });
   const code = await plugin.load.call(
     { addWatchFile: (file) => watched.push(file) },
-    `${model}?recurve=&weights=w.safetensors&maxLength=32`,
+    `${model}?weights=w.safetensors&maxLength=32&recurve`,
   );
   expect(watched).toEqual(expect.arrayContaining([model, weights]));
   const index = /from "(.*\/index\.js)"/.exec(code ?? "")?.[1] ?? "";
