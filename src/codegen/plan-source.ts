@@ -4,6 +4,7 @@
  * both come from here. No kernels are known here.
  */
 import type { BufferSpec, Dispatch, KernelSpec, Plan, Program } from "../runtime/plan.ts";
+import { packShader } from "./pack-shader.ts";
 
 /** `T` with every function in it replaced by `F`. */
 type WithFunctions<T, F> = T extends (...args: never[]) => unknown
@@ -66,10 +67,10 @@ export function evaluatePlan(plan: PlanSource): Plan {
   return mapFunctions(plan, (parameter, expression) => new Function(parameter, `return (${expression})`) as () => unknown) as Plan;
 }
 
-/** The plan as a JavaScript object literal. Comments and indentation of shaders are dropped. */
+/** The plan as a JavaScript object literal, its shaders in the form of a bundle. */
 export function printPlan(plan: PlanSource): string {
-  const slim = { ...plan, kernels: plan.kernels.map((kernel) => ({ ...kernel, wgsl: slimShader(kernel.wgsl) })) };
-  return literal(mapFunctions(slim, (parameter, expression) => new Code(`(${parameter}) => (${expression})`)));
+  const packed = { ...plan, kernels: plan.kernels.map((kernel) => ({ ...kernel, wgsl: packShader(kernel.wgsl) })) };
+  return literal(mapFunctions(packed, (parameter, expression) => new Code(`(${parameter}) => (${expression})`)));
 }
 
 /** JavaScript text among data. */
@@ -86,9 +87,4 @@ function literal(value: unknown): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   const fields = Object.entries(value).filter(([, field]) => field !== undefined);
   return `{ ${fields.map(([name, field]) => `${JSON.stringify(name)}: ${literal(field)}`).join(", ")} }`;
-}
-
-function slimShader(wgsl: string): string {
-  const lines = wgsl.split("\n").map((line) => line.replace(/\/\/.*$/, "").trim());
-  return lines.filter((line) => line !== "").join("\n");
 }

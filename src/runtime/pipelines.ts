@@ -1,6 +1,7 @@
 /** The pipelines of a plan on one device, each compiled once, when it is first needed: a model has more kernels than one length uses. */
 import { LimitError } from "./errors.ts";
 import type { Dims, Dispatch, KernelSpec } from "./plan.ts";
+import { unpackShader } from "./shader-text.ts";
 
 interface Kernel {
   readonly spec: KernelSpec;
@@ -39,7 +40,7 @@ export class Pipelines {
     const { maxComputeWorkgroupStorageSize, maxStorageBuffersPerShaderStage } = this.#gpu.limits;
     LimitError.check({ maxComputeWorkgroupStorageSize }, spec.shared?.(constants) ?? 0);
     LimitError.check({ maxStorageBuffersPerShaderStage }, spec.access.length);
-    const module = (kernel.module ??= this.#gpu.createShaderModule({ label: spec.name, code: spec.wgsl }));
+    const module = (kernel.module ??= this.#gpu.createShaderModule({ label: spec.name, code: unpackShader(spec.wgsl) }));
     const pipeline = this.#gpu.createComputePipelineAsync({
       label: spec.name,
       layout: this.#gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
