@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { bytesSource, openSafetensors } from "../src/weights/safetensors.ts";
+import { bytesSource, openSafetensors, type TensorFile } from "../src/weights/safetensors.ts";
 
 /** An example's test inputs, as the model takes them, and what is known about them. */
 export interface TestSet {
@@ -34,13 +34,17 @@ function transformOf({ input_transform: t }: Config): (u8: number) => number {
   };
 }
 
-/** Reads the test set in a folder with `config.json` and `test.safetensors`. */
+/**
+ * Reads the test set in a folder with `config.json` and `test.safetensors`; PyTorch's logits and predictions may lie in `ref_logits.safetensors` beside it,
+ * as they do for whole test sets.
+ */
 export async function readTestSet(folder: string): Promise<TestSet> {
   const transform = transformOf(JSON.parse(await readFile(join(folder, "config.json"), "utf8")) as Config);
-  const file = await openSafetensors(bytesSource(await readFile(join(folder, "test.safetensors"))));
-  const [raw, labels, predictions, logits] = await Promise.all(["inputs", "labels", "predictions", "logits"].map(file.read));
-  if (raw === undefined || labels === undefined || predictions === undefined || logits === undefined)
-    throw new Error(`${folder}: tensors are missing`);
+  const open = async (file: string): Promise<TensorFile> => openSafetensors(bytesSource(await readFile(join(folder, file)), file));
+  const test = await open("test.safetensors");
+  const reference = test.entries.has("predictions") ? test : await open("ref_logits.safetensors");
+  const [raw, labels] = [await test.read("inputs"), await test.read("labels")];
+  const [predictions, logits] = [await reference.read("predictions"), await reference.read("logits")];
   const length = raw.length / labels.length;
   return {
     count: labels.length,

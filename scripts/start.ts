@@ -6,46 +6,9 @@ import { requestGpu } from "../src/cli/adapter.ts";
 import type { Model } from "../examples/shared/bundle.ts";
 import type { LoadOptions } from "../src/runtime/api.ts";
 import { assemblePage, buildBundle, readTestSet, type TestSet } from "./examples.ts";
+import { type Score, score } from "./score.ts";
 
 const NAME = "s4d-sfmnist";
-const CLASSES = 10;
-
-/** What one mode made of the first inputs of the test set. */
-interface Score {
-  readonly mode: string;
-  readonly count: number;
-  readonly right: number;
-  readonly likePyTorch: number;
-  /** Largest difference to PyTorch's logits, over the inputs whose logits are known. */
-  readonly apart: number;
-  readonly seconds: number;
-}
-
-const argmax = (values: ArrayLike<number>): number =>
-  Array.from(values).reduce((best, x, i) => (x > (values[best] ?? -Infinity) ? i : best), 0);
-
-async function score(model: Model, test: TestSet, mode: "convolution" | "recurrence", count: number, batch: number): Promise<Score> {
-  const logits = new Float32Array(count * CLASSES);
-  await model.run({ u: test.inputs(0, 1) }, { mode });
-  const start = performance.now();
-  for (let from = 0; from < count; from += batch) {
-    const size = Math.min(batch, count - from);
-    const outputs = await model.run({ u: test.inputs(from, size) }, { mode, batch: size });
-    logits.set(outputs.logits.data, from * CLASSES);
-  }
-  const seconds = (performance.now() - start) / 1000;
-  const classes = Array.from({ length: count }, (_, i) => argmax(logits.subarray(i * CLASSES, (i + 1) * CLASSES)));
-  const known = test.logits.subarray(0, logits.length);
-  return {
-    mode,
-    count,
-    right: classes.filter((c, i) => c === test.labels[i]).length,
-    likePyTorch: classes.filter((c, i) => c === test.predictions[i]).length,
-    apart: known.reduce((worst, x, i) => Math.max(worst, Math.abs(x - (logits[i] ?? Number.NaN))), 0),
-    seconds,
-  };
-}
-
 function report({ mode, count, right, likePyTorch, apart, seconds }: Score, test: TestSet): void {
   const percent = (n: number): string => `${((100 * n) / count).toFixed(1)} %`;
   const theirs = test.predictions.slice(0, count).filter((c, i) => c === test.labels[i]).length;
