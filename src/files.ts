@@ -1,5 +1,6 @@
 /** Files as the ways in need them: read in pieces, written whole or not at all. */
 import { randomUUID } from "node:crypto";
+import { rmSync } from "node:fs";
 import { mkdtemp, open, rename, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -37,6 +38,20 @@ function shrunk(path: string): CompileError {
   });
 }
 
+const unfinished = new Set<string>();
+process.once("exit", () => unfinished.forEach((path) => rmSync(path, { recursive: true, force: true })));
+
+/** Runs `use`, and removes `path` after it, or when the process exits in the middle. */
+async function withTemporary<T>(path: string, use: () => Promise<T>): Promise<T> {
+  unfinished.add(path);
+  try {
+    return await use();
+  } finally {
+    await rm(path, { recursive: true, force: true });
+    unfinished.delete(path);
+  }
+}
+
 /** Writes a file so that it is there whole or not at all. What is no regular file, such as a pipe, is written directly. */
 export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   const before = await stat(path).catch(() => undefined);
@@ -45,13 +60,10 @@ export async function writeWhole(path: string, bytes: Uint8Array): Promise<void>
     return;
   }
   const temporary = `${path}.${randomUUID().slice(0, 8)}.tmp`;
-  try {
+  await withTemporary(temporary, async () => {
     await writeFile(temporary, bytes);
     await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    rethrowWithPath(error, path);
-  }
+  }).catch((error: unknown) => rethrowWithPath(error, path));
 }
 
 /** Node leaves the path out of errors of a write, and names the temporary file in others. */
@@ -63,9 +75,5 @@ function rethrowWithPath(error: unknown, path: string): never {
 /** Runs `use` with the path of a folder that may be made, in a new folder that is removed after. */
 export async function withScratch<T>(use: (folder: string) => Promise<T>): Promise<T> {
   const parent = await mkdtemp(join(tmpdir(), "recurve-"));
-  try {
-    return await use(join(parent, "bundle"));
-  } finally {
-    await rm(parent, { recursive: true, force: true });
-  }
+  return withTemporary(parent, () => use(join(parent, "bundle")));
 }

@@ -78,7 +78,7 @@ function noAdapter(): CompileError {
 function restart(env: NodeJS.ProcessEnv): Promise<never> {
   return new Promise((_, reject) => {
     const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], { stdio: "inherit", env });
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.removeAllListeners(signal).on(signal, () => child.kill(signal));
     child.once("error", reject);
     child.once("exit", (code, signal) => {
       process.exit(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));

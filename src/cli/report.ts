@@ -50,6 +50,11 @@ function systemFault(code: string, error: Error): Diagnostic | undefined {
       message: `the quota is used up, so that ${path} cannot be written`,
       fix: "free some space, or write elsewhere",
     },
+    EFBIG: {
+      code: "disk-full",
+      message: `${path} would be larger than a file may be here`,
+      fix: "raise the limit (ulimit -f), or write elsewhere",
+    },
     ENOENT: { code: "file-missing", message: `${path} does not exist`, fix: "check the path" },
     ENOTDIR: { code: "file-missing", message: `${path} does not exist: a part of it is no folder`, fix: "check the path" },
     EISDIR: { code: "file-kind", message: `${path} is a folder, not a file`, fix: "give the path of a file" },

@@ -41,6 +41,16 @@ describe("recurve as a process", () => {
     expect(stdout).toMatch(/^tiny: .*\n$/);
   });
 
+  test.runIf(process.platform === "linux")("a full disk: exit 1, and neither a bundle nor a part of one", async () => {
+    const folder = await scratch();
+    const words = ["build", await modelFile(folder), "-o", join(folder, "out")].map((word) => `'${word}'`).join(" ");
+    const script = `ulimit -f 8; '${process.execPath}' '${program}' ${words}`;
+    const { status, stderr } = spawnSync("bash", ["-c", script], { encoding: "utf8", env: plainEnvironment() });
+    expect(status).toBe(1);
+    expect(stderr).toContain("error[output-write-failed]");
+    expect(await readdir(folder)).toEqual(["model.ts"]);
+  });
+
   test("a reader that stops reading is no fault", async () => {
     const child = spawn(process.execPath, [program, "--help"], { env: plainEnvironment() });
     child.stdout.destroy();
@@ -97,5 +107,16 @@ describe.skipIf(!softwareAdapterFits())("the software adapter", () => {
     const code = await new Promise((resolve) => child.once("exit", resolve));
     expect(code).toBe(128 + 15);
     expect((await readdir(folder)).sort()).toEqual(["bundle", "in.safetensors"]);
+  });
+
+  test("a signal during verify removes the bundle it built", async () => {
+    const folder = await scratch();
+    const words = [program, "verify", await modelFile(folder), "--cases", "100000"];
+    const child = spawn(process.execPath, words, { env: plainEnvironment({ ...software, TMPDIR: folder }) });
+    while (!(await readdir(folder)).some((name) => name.startsWith("recurve-"))) await new Promise((resolve) => setTimeout(resolve, 50));
+    child.kill("SIGINT");
+    const code = await new Promise((resolve) => child.once("exit", resolve));
+    expect(code).toBe(128 + 2);
+    expect((await readdir(folder)).filter((name) => name.startsWith("recurve-"))).toEqual([]);
   });
 });

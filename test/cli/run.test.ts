@@ -93,17 +93,35 @@ describe("run", () => {
     expect((await readdir(folder)).sort()).toEqual(["bundle", "in.safetensors"]);
   });
 
-  test("a bundle that is damaged: exit 1", async () => {
+  test.each([
+    ["an index.js that does not parse", "index.js", "export const load = (;", "bundle-broken"],
+    ["an index.js without load", "index.js", "export const other = 1;", "bundle-broken"],
+    ["a manifest of another format", "manifest.json", '{"format":2}', "bundle-manifest"],
+    ["a manifest that is not JSON", "manifest.json", "{", "bundle-manifest"],
+  ])("a bundle with %s: exit 1", async (_, file, text, code) => {
     const folder = await scratch();
     const input = await tensorFile(folder, "in.safetensors", [good]);
-    const bundle = await fakeBundle(folder, "export const load = (;");
-    const call = (): ReturnType<typeof cli> => cli("run", bundle, "-i", input, "-o", join(folder, "out"));
-    expect((await call()).err).toContain("error[bundle-broken]");
-    await writeFile(join(bundle, "manifest.json"), '{"format":2}');
-    expect((await call()).err).toContain("error[bundle-manifest]");
-    await writeFile(join(bundle, "manifest.json"), "{");
-    expect((await call()).err).toContain("error[bundle-manifest]");
+    const bundle = await fakeBundle(folder);
+    await writeFile(join(bundle, file), text);
+    const result = await cli("run", bundle, "-i", input, "-o", join(folder, "out"));
+    expect(result).toMatchObject({ code: 1, out: "" });
+    expect(result.err).toContain(`error[${code}]`);
   });
+
+  test.each(["no-webgpu", "device-limit", "input-invalid", "weights-corrupt", "device-lost"])(
+    "the bundle's own error %s: exit 1 with a fix",
+    async (code) => {
+      const folder = await scratch();
+      const input = await tensorFile(folder, "in.safetensors", [good]);
+      const bundle = await fakeBundle(
+        folder,
+        `export const load = async () => { throw Object.assign(new Error("what happened"), { code: "${code}" }); };`,
+      );
+      const result = await cli("run", bundle, "-i", input, "-o", join(folder, "out"));
+      expect(result).toMatchObject({ code: 1, out: "" });
+      expect(result.err).toMatch(new RegExp(`^error\\[${code}\\]: what happened\n  fix: .+\n$`));
+    },
+  );
 
   test("a fault that is not the user's: exit 70, with what to report", async () => {
     const folder = await scratch();
