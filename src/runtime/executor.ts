@@ -9,6 +9,8 @@ import { Pipelines } from "./pipelines.ts";
 import type { BufferSpec, Dims, Dispatch, Plan, Program } from "./plan.ts";
 import { fftPoints } from "./plan.ts";
 import type { Tensors } from "./shards.ts";
+import type { Readback } from "./staging.ts";
+import { Staging } from "./staging.ts";
 import type { TableMaker } from "./tables.ts";
 
 /** Table makers by name. */
@@ -18,12 +20,6 @@ export type Makers = Readonly<Record<string, TableMaker>>;
 export interface Bindings {
   readonly buffers: Map<number, GPUBuffer>;
   readonly groups: Map<Dispatch, { readonly buffers: readonly GPUBuffer[]; readonly group: GPUBindGroup }>;
-}
-
-/** Bytes to read back, and the copy that puts them into a mappable buffer. */
-export interface Readback {
-  readonly bytes: number;
-  readonly copy: (encoder: GPUCommandEncoder, into: GPUBuffer) => void;
 }
 
 /** One execution of a program's body. */
@@ -67,7 +63,7 @@ export class Executor {
   readonly #temps = new Map<number, GPUBuffer>();
   /** By M, least recently used first. */
   readonly #sizes = new Map<number, { readonly buffers: Map<number, GPUBuffer>; readonly prepared: Set<Program> }>();
-  #staging: GPUBuffer | undefined;
+  readonly #staging: Staging;
 
   constructor(device: Device, plan: Plan, makers: Makers, tensors: Tensors) {
     this.device = device;
@@ -75,6 +71,7 @@ export class Executor {
     this.#makers = makers;
     this.#tensors = tensors;
     this.#pipelines = new Pipelines(device.gpu, plan.kernels);
+    this.#staging = new Staging(device);
     this.#uniform = device.buffer("uniform", SLOT * STEPS, usage.uniform | usage.copyDst);
   }
 
@@ -140,10 +137,10 @@ export class Executor {
     const { program, d, bindings, steps, tail, finish, readback, signal } = execution;
     await this.#prepare(program, d, signal);
     const { ready, known } = await this.#ready(program.body, d, bindings, signal);
-    const staging = await this.#stage(readback.bytes, signal);
+    const copy = await this.#staging.prepare(readback, signal);
     const last = (encoder: GPUCommandEncoder): void => {
       finish(encoder);
-      if (staging) readback.copy(encoder, staging);
+      copy(encoder);
     };
     let finished: Promise<undefined> = Promise.resolve(undefined);
     for (let from = 0; from < steps; from += STEPS) {
@@ -154,33 +151,13 @@ export class Executor {
       else await this.device.checked(submit, signal);
       if (upTo < steps) finished = this.device.gpu.queue.onSubmittedWorkDone();
     }
-    return this.#map(staging, readback.bytes, signal);
+    return this.#staging.read(readback, signal);
   }
 
   /** Reads back what is there. */
-  async read({ bytes, copy }: Readback, signal: AbortSignal | undefined): Promise<ArrayBuffer> {
-    const staging = await this.#stage(bytes, signal);
-    if (staging) this.device.submit((encoder) => copy(encoder, staging));
-    return this.#map(staging, bytes, signal);
-  }
-
-  /** A mappable buffer for `bytes` bytes, or none for none. */
-  async #stage(bytes: number, signal: AbortSignal | undefined): Promise<GPUBuffer | undefined> {
-    if (bytes === 0) return undefined;
-    if (this.#staging && this.#staging.size >= bytes) return this.#staging;
-    this.device.release(this.#staging);
-    this.#staging = undefined;
-    return (this.#staging = await this.device.checked(() => this.device.buffer("staging", bytes, usage.mapRead | usage.copyDst), signal));
-  }
-
-  async #map(staging: GPUBuffer | undefined, bytes: number, signal: AbortSignal | undefined): Promise<ArrayBuffer> {
-    if (!staging) return new ArrayBuffer(0);
-    try {
-      await this.device.guard(staging.mapAsync(1, 0, bytes), signal);
-      return staging.getMappedRange(0, bytes).slice(0);
-    } finally {
-      staging.unmap();
-    }
+  async read(readback: Readback, signal: AbortSignal | undefined): Promise<ArrayBuffer> {
+    this.device.submit(await this.#staging.prepare(readback, signal));
+    return this.#staging.read(readback, signal);
   }
 
   /** Steps `from` to `upTo` in one submit. */

@@ -4,8 +4,9 @@
  */
 import { usage } from "./device.ts";
 import { InputError } from "./errors.ts";
-import type { Bindings, Executor, Readback } from "./executor.ts";
+import type { Bindings, Executor } from "./executor.ts";
 import type { BufferSpec, Dims, Program, TensorSpec } from "./plan.ts";
+import type { Readback } from "./staging.ts";
 import type { HostArray, Outputs, Part, Values } from "./tensors.ts";
 import { isBuffer, product, runs, sized, toOutputs, zeros } from "./tensors.ts";
 

@@ -143,7 +143,7 @@ test.each(bad)("%s: InputError", async (_what, inputs, options, input, dim) => {
   const model = await loadIntegrator();
   const error: unknown = await model.run(inputs as { u: Float32Array }, options).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(InputError);
-  expect(error).toMatchObject({ input, dim });
+  expect(error).toMatchObject({ code: "input-invalid", input, dim });
   model.destroy();
 });
 
