@@ -50,7 +50,7 @@ export function errorOf(actual: Record<string, TensorOutput>, expected: Constant
   for (const [name, e] of expected) {
     const a = actual[name];
     if (a === undefined || a.data.length !== e.data.length) return Infinity;
-    const scale = Math.max(1e-30, ...Array.from(e.data, Math.abs));
+    const scale = e.data.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-30);
     e.data.forEach((value, i) => {
       const difference = Math.abs((a.data[i] ?? Number.NaN) - value) / scale;
       error = Number.isNaN(difference) ? Infinity : Math.max(error, difference);
