@@ -58,7 +58,7 @@ function roundNumber(x: number): number {
   return Number((Math.sign(x) * power * Math.floor(Math.abs(x) / power + 1e-9)).toPrecision(1));
 }
 
-const SIDE = 260;
+const SIDE = 230;
 const MARGIN = 34;
 
 /** Dots as zero-length strokes with round ends: one element for thousands. */
@@ -102,14 +102,16 @@ export function drawDiscretePoles({ discrete, pairs }: InspectSystem): string {
   return drawing("plane", SIDE, SIDE, `${discrete.length} discrete poles`, axes + polesOn(plane, discrete, pairs));
 }
 
-/** One channel's response to a unit impulse, to its own scale. */
+/** One channel's response to a unit impulse. To the scale of what follows the first step, which also holds D and may leave the drawing. */
 export function drawImpulse(channel: number, values: readonly number[]): string {
   const [width, height] = [220, 64];
-  const scale = Math.max(1e-300, ...values.map(Math.abs));
+  const rest = values.length > 1 ? values.slice(1) : values;
+  const scale = Math.max(1e-300, ...rest.map(Math.abs));
   const x = (i: number): number => (i / Math.max(1, values.length - 1)) * width;
-  const d = values.map((v, i) => `${i === 0 ? "M" : "L"}${n(x(i))} ${n(height / 2 - (v / scale) * (height / 2 - 3))}`).join("");
+  const y = (v: number): number => height / 2 - Math.min(1, Math.max(-1, v / scale)) * (height / 2 - 3);
+  const d = values.map((v, i) => `${i === 0 ? "M" : "L"}${n(x(i))} ${n(y(v))}`).join("");
   const body = `<path class="axis" d="M0 ${height / 2}H${width}"/><path class="response" d="${d}"/>`;
-  return `<figure>${drawing("impulse", width, height, `Impulse response of channel ${channel}`, body)}<figcaption>channel ${channel}, to ±${scale.toPrecision(2)}</figcaption></figure>`;
+  return `<figure>${drawing("impulse", width, height, `Impulse response of channel ${channel}`, body)}<figcaption>channel ${channel}, ±${scale.toPrecision(2)}</figcaption></figure>`;
 }
 
 /** Buffers against the dispatches that need them. */

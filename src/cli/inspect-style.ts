@@ -32,7 +32,7 @@ details { margin-block-start: .6rem; }
 summary { cursor: pointer; }
 pre { overflow-x: auto; padding: 1rem; border-radius: .5rem; background: var(--track); font: .8rem/1.45 ui-monospace, "Cousine", monospace; }
 .system { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }
-.impulses { display: grid; grid-template-columns: repeat(auto-fill, 220px); gap: .75rem 1.25rem; flex: 1 1 480px; min-inline-size: 220px; }
+.impulses { display: grid; grid-template-columns: repeat(auto-fill, 220px); gap: .75rem 1.25rem; flex: 1 1 460px; min-inline-size: 220px; }
 svg text { fill: var(--text); font: 13px system-ui, "Open Sans", sans-serif; text-anchor: middle; }
 svg .shape, svg .tick { fill: var(--muted); font-size: 11px; }
 svg .tick[text-anchor="end"] { text-anchor: end; }
