@@ -76,6 +76,15 @@ test("verify: a model file is held to its graph before any pass", async () => {
   expect(out.match(/agrees$/gm)).toHaveLength(4);
 });
 
+test("verify: ids of a token model stay below its vocabulary", async () => {
+  const text =
+    'import { embed, model, s4d, tokens } from "recurve";\nexport default model("ids", { ids: tokens(7) }, ({ ids }) => ({ y: s4d(embed(ids, { width: 2 }), { state: 2 }) }));\n';
+  const { code, out } = await cli("verify", await modelFile(await scratch(), text), "--cases", "2", "--longest", "30", "--json");
+  expect(code).toBe(0);
+  const report = JSON.parse(out) as { modes: { error: number }[] };
+  for (const { error } of report.modes) expect(error).toBeGreaterThan(0);
+});
+
 test("verify: weights that the graph does not have disagree: exit 1", async () => {
   const copy = join(await scratch(), "bundle");
   expect((await cli("build", model, "-o", copy, "--max-length", "40")).code).toBe(0);

@@ -1,5 +1,6 @@
 /** `recurve build`: a model file, with its weights, to a bundle. */
-import { choiceOf, countOf, requiredText, textOf, UsageError, type Command } from "../command.ts";
+import type { BuildOptions, BuiltModel } from "../../build.ts";
+import { choiceOf, countOf, requiredText, textOf, UsageError, type Command, type Terminal } from "../command.ts";
 
 const FORCED = ["convolution", "scan", "chunked", "recurrence"] as const;
 
@@ -27,32 +28,44 @@ export const build: Command = {
       maxLength: countOf(given, "max-length"),
       seed: countOf(given, "seed", 0),
     };
-    const [{ compileModel, writeBundle }, { progressOn }, { formatBytes }] = await Promise.all([
-      import("../../build.ts"),
-      import("../progress.ts"),
-      import("../table.ts"),
-    ]);
-    const progress = progressOn(terminal);
-    try {
-      const start = performance.now();
-      const { compiled, times } = await compileModel(path, { ...options, onStage: progress.show });
-      progress.show("packing");
-      const packing = performance.now();
-      await writeBundle(compiled, output);
-      const packed = performance.now();
-      progress.clear();
-      compiled.warnings.forEach((warning) => terminal.err(`warning: ${warning}\n`));
-      const { name, modes, shards } = compiled.manifest;
-      const weights = shards.reduce((sum, { bytes }) => sum + bytes, 0);
-      const all = { ...times, pack: packed - packing, total: packed - start };
-      terminal.out(
-        given.values["json"] === true
-          ? `${JSON.stringify({ name, output, modes, weightBytes: weights, milliseconds: all }, undefined, 2)}\n`
-          : `${name}: ${modes.join(", ")}; ${formatBytes(weights)} of weights; ${(all.total / 1000).toFixed(1)} s (${(all.typecheck / 1000).toFixed(1)} s TypeScript); in ${output}\n`,
-      );
-    } finally {
-      progress.clear();
-    }
+    const built = await buildBundle(path, output, options, terminal);
+    terminal.out(given.values["json"] === true ? `${JSON.stringify(built, undefined, 2)}\n` : await summaryOf(built));
     return 0;
   },
 };
+
+/** What was built. Units: bytes, milliseconds. */
+interface Built {
+  readonly name: string;
+  readonly output: string;
+  readonly modes: readonly string[];
+  readonly weightBytes: number;
+  readonly milliseconds: BuiltModel["times"] & { readonly pack: number; readonly total: number };
+}
+
+async function buildBundle(path: string, output: string, options: BuildOptions, terminal: Terminal): Promise<Built> {
+  const [{ compileModel, writeBundle }, { progressOn }] = await Promise.all([import("../../build.ts"), import("../progress.ts")]);
+  const progress = progressOn(terminal);
+  try {
+    const start = performance.now();
+    const { compiled, times } = await compileModel(path, { ...options, onStage: progress.show });
+    progress.show("packing");
+    const packing = performance.now();
+    await writeBundle(compiled, output);
+    const end = performance.now();
+    progress.clear();
+    compiled.warnings.forEach((warning) => terminal.err(`warning: ${warning}\n`));
+    const { name, modes, shards } = compiled.manifest;
+    const weightBytes = shards.reduce((sum, { bytes }) => sum + bytes, 0);
+    return { name, output, modes, weightBytes, milliseconds: { ...times, pack: end - packing, total: end - start } };
+  } finally {
+    progress.clear();
+  }
+}
+
+async function summaryOf({ name, output, modes, weightBytes, milliseconds }: Built): Promise<string> {
+  const { formatBytes } = await import("../table.ts");
+  const seconds = (time: number): string => `${(time / 1000).toFixed(1)} s`;
+  const took = `${seconds(milliseconds.total)} (${seconds(milliseconds.typecheck)} TypeScript)`;
+  return `${name}: ${modes.join(", ")}; ${formatBytes(weightBytes)} of weights; ${took}; in ${output}\n`;
+}

@@ -19,16 +19,22 @@ export const run: Command = {
     const input = requiredText(given, "input");
     const output = requiredText(given, "output");
     const mode = choiceOf(given, "mode", MODES) ?? "auto";
-    const [{ openModel }, { withTensorFile, writeWhole }, { packOutputs, readInputs }] = await Promise.all([
-      import("../model.ts"),
-      import("../../files.ts"),
-      import("../inputs.ts"),
-    ]);
+    const [{ openModel }, { withTensorFile, writeWhole }, { packOutputs, readInputs }, { runInBatches }, { progressOn }] =
+      await Promise.all([
+        import("../model.ts"),
+        import("../../files.ts"),
+        import("../inputs.ts"),
+        import("../batches.ts"),
+        import("../progress.ts"),
+      ]);
     const model = await openModel(folder, terminal);
+    const progress = progressOn(terminal);
     try {
       const inputs = await withTensorFile(input, (file) => readInputs(file, model.info.inputs));
-      await writeWhole(output, packOutputs(await model.run(inputs, { mode })));
+      const onProgress = (done: number, total: number): void => progress.show(`${done} of ${total} sequences`);
+      await writeWhole(output, packOutputs(await runInBatches(model, inputs, { mode, onProgress })));
     } finally {
+      progress.clear();
       model.destroy();
     }
     return 0;
