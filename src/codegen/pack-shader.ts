@@ -37,7 +37,7 @@ function countNames(wgsl: string): string {
   return wgsl.replaceAll(TOKEN, (token: string, keyword: string | undefined, value: string | undefined, name: string | undefined) => {
     if (keyword !== undefined && value !== undefined) {
       declared = [value, named++];
-      return `${keyword} $`;
+      return keyword === "let" ? "$" : "var $";
     }
     if (token === "{") {
       scopes.push(header ?? new Map<string, number>());
