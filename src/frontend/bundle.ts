@@ -1,4 +1,4 @@
-/** The rewritten model file, what it imports and the DSL as one script for a worker, by esbuild; maps its places back. */
+/** The rewritten model file, what it imports and the DSL as one script, by esbuild; maps its places back. */
 import { SourceMap, type SourceMapping } from "node:module";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -15,27 +15,27 @@ export interface Script {
   readonly locate: (line: number, column: number) => Loc | undefined;
 }
 
-/** What a worker runs for the model file `entry`. */
-export async function bundleScript(entry: string, files: readonly RewrittenFile[]): Promise<Script> {
+/** What the process of the model file `entry` runs; `sites` are the places that its calls number. */
+export async function bundleScript(entry: string, files: readonly RewrittenFile[], sites: readonly Loc[]): Promise<Script> {
   const { build } = await import("esbuild");
-  const worker = fileURLToPath(new URL(`./worker${ownExtension}`, import.meta.url));
-  const contents = `import { report } from ${JSON.stringify(worker)};\nvoid report(async () => import(${JSON.stringify(entry)}));\n`;
+  const child = fileURLToPath(new URL(`./child${ownExtension}`, import.meta.url));
+  const contents = `import { report } from ${JSON.stringify(child)};\nvoid report(${JSON.stringify(sites)}, () => require(${JSON.stringify(entry)}));\n`;
   try {
     const { outputFiles } = await build({
       stdin: { contents, resolveDir: dirname(entry), sourcefile: "recurve-entry.js", loader: "js" },
       bundle: true,
       write: false,
-      format: "cjs",
+      format: "iife",
       platform: "node",
       target: "node20",
       sourcemap: "external",
-      outfile: resolve(dirname(entry), "recurve-model.cjs"),
+      outfile: resolve(dirname(entry), "recurve-model.js"),
       logLevel: "silent",
       tsconfigRaw: "{}",
       define: { "import.meta.url": JSON.stringify(pathToFileURL(entry).href) },
       plugins: [userFiles(files)],
     });
-    const [map, script] = ["map", "cjs"].map((end) => outputFiles.find((f) => f.path.endsWith(`.${end}`))?.text ?? "");
+    const [map, script] = ["map", "js"].map((end) => outputFiles.find((f) => f.path.endsWith(`.${end}`))?.text ?? "");
     return { text: script ?? "", locate: locator(map ?? "", dirname(entry), files) };
   } catch (error) {
     throw isBuildFailure(error) ? buildError(error, files) : error;

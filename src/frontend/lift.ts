@@ -5,18 +5,21 @@
  */
 import { ts } from "ts-morph";
 import { arg, call, constant, evalExpr, substitute, type Expr } from "../ir/expr.ts";
+import {
+  describe,
+  functionOf,
+  isConst,
+  isGlobal,
+  isInside,
+  isReadonlyLiteral,
+  LiftError,
+  rootDeclaration,
+  symbolOf,
+  unsupported,
+  unwrap,
+  type FunctionNode,
+} from "./resolve.ts";
 import { mathCall, mathConstants, power, truthy } from "./math.ts";
-
-/** A construct that cannot be compiled, and where it is. */
-export class LiftError extends Error {
-  readonly node: ts.Node;
-  readonly fix: string;
-  constructor(node: ts.Node, message: string, fix: string) {
-    super(message);
-    this.node = node;
-    this.fix = fix;
-  }
-}
 
 /** An arrow, lifted. Arguments from `arity` on are `captures`: names in scope at the call, whose values come from there. */
 export interface Lifted {
@@ -27,7 +30,6 @@ export interface Lifted {
 
 /** Values of names, by symbol; a boolean is an expression whose function is a comparison or a connective. */
 type Env = ReadonlyMap<ts.Symbol, Expr>;
-type FunctionNode = ts.ArrowFunction | ts.FunctionExpression | ts.FunctionDeclaration;
 
 interface Context {
   readonly checker: ts.TypeChecker;
@@ -37,8 +39,6 @@ interface Context {
   /** Takes a captured name that has no value before run time; undefined where names of the call are not in scope. */
   readonly capture: ((name: string) => Expr) | undefined;
 }
-
-const supported = "use numbers, + - * / **, comparisons, ?:, if with returns, const, Math functions, and calls of functions made of these";
 
 /** Throws: LiftError at whatever cannot be lifted. */
 export function lift(checker: ts.TypeChecker, node: ts.Expression): Lifted {
@@ -77,42 +77,9 @@ function operations(expr: Expr, known = new Map<Expr, number>()): number {
   return total;
 }
 
-function unsupported(node: ts.Node, what: string, fix = supported): never {
-  throw new LiftError(node, `${what} cannot be compiled in pointwise()`, fix);
-}
-
-/** The function an expression names, through constants and imports. */
-function functionOf(checker: ts.TypeChecker, node: ts.Expression): FunctionNode | undefined {
-  const bare = unwrap(node);
-  if (ts.isArrowFunction(bare) || ts.isFunctionExpression(bare)) return bare;
-  const name = ts.isPropertyAccessExpression(bare) ? bare.name : bare;
-  if (!ts.isIdentifier(name)) return undefined;
-  const declaration = symbolOf(checker, name)?.declarations?.at(-1);
-  if (declaration === undefined) return undefined;
-  if (ts.isFunctionDeclaration(declaration) && declaration.body !== undefined) return declaration;
-  return isConst(declaration) && declaration.initializer !== undefined ? functionOf(checker, declaration.initializer) : undefined;
-}
-
-function unwrap(node: ts.Expression): ts.Expression {
-  if (ts.isParenthesizedExpression(node) || ts.isAsExpression(node) || ts.isSatisfiesExpression(node) || ts.isNonNullExpression(node))
-    return unwrap(node.expression);
-  return node;
-}
-
-function symbolOf(checker: ts.TypeChecker, node: ts.Identifier): ts.Symbol | undefined {
-  const symbol = ts.isShorthandPropertyAssignment(node.parent)
-    ? checker.getShorthandAssignmentValueSymbol(node.parent)
-    : checker.getSymbolAtLocation(node);
-  return symbol !== undefined && (symbol.flags & ts.SymbolFlags.Alias) !== 0 ? checker.getAliasedSymbol(symbol) : symbol;
-}
-
 function parameterSymbol(checker: ts.TypeChecker, p: ts.ParameterDeclaration): ts.Symbol {
   const symbol = ts.isIdentifier(p.name) ? checker.getSymbolAtLocation(p.name) : undefined;
   return symbol ?? unsupported(p, "a destructured parameter", "name every parameter: (x: number, gate: number) => ...");
-}
-
-function isConst(node: ts.Declaration): node is ts.VariableDeclaration {
-  return ts.isVariableDeclaration(node) && (ts.getCombinedNodeFlags(node) & ts.NodeFlags.Const) !== 0;
 }
 
 function liftBody(fn: FunctionNode, context: Context): Expr {
@@ -239,7 +206,7 @@ function liftConnective(node: ts.BinaryExpression, isOr: boolean, context: Conte
 function liftCall(node: ts.CallExpression, context: Context): Expr {
   const callee = unwrap(node.expression);
   if (node.arguments.some(ts.isSpreadElement)) unsupported(node, "a spread argument");
-  if (ts.isPropertyAccessExpression(callee) && isGlobal(callee.expression, "Math", context)) {
+  if (ts.isPropertyAccessExpression(callee) && isGlobal(callee.expression, "Math", context.checker)) {
     const args = node.arguments.map((a) => liftNumber(a, context));
     return (
       mathCall(callee.name.text, args) ??
@@ -275,27 +242,16 @@ function inline(fn: FunctionNode, node: ts.CallExpression, context: Context): Ex
   return liftBody(fn, { ...own, env });
 }
 
-function isGlobal(node: ts.Expression, name: string, context: Context): boolean {
-  if (!ts.isIdentifier(node) || node.text !== name) return false;
-  return symbolOf(context.checker, node)?.declarations?.every((d) => d.getSourceFile().isDeclarationFile) ?? false;
-}
-
 function liftProperty(node: ts.PropertyAccessExpression, context: Context): Expr {
   const text = node.getText();
   const known = mathConstants.get(text);
-  if (known !== undefined && ts.isIdentifier(node.expression) && isGlobal(node.expression, node.expression.text, context))
+  if (known !== undefined && ts.isIdentifier(node.expression) && isGlobal(node.expression, node.expression.text, context.checker))
     return constant(known);
   const symbol = context.checker.getSymbolAtLocation(node.name);
   const declaration = symbol?.valueDeclaration;
   if (declaration !== undefined && ts.isPropertyAssignment(declaration) && isReadonlyLiteral(declaration.parent))
     return liftConstant(declaration.initializer, node, context);
   return captured(node, text, context);
-}
-
-/** `const x = { ... } as const`: its members cannot change. */
-function isReadonlyLiteral(node: ts.Node): boolean {
-  const { parent } = node;
-  return ts.isAsExpression(parent) && parent.type.getText() === "const" && isConst(parent.parent as ts.Declaration);
 }
 
 function liftName(node: ts.Identifier, context: Context): Expr {
@@ -336,23 +292,4 @@ function captured(node: ts.Expression, text: string, context: Context): Expr {
   if (context.capture === undefined || context.active.some((fn) => !isInside(fn, outer)))
     return unsupported(node, `${text}, whose value is not in its declaration,`, `declare ${text} as a const number`);
   return context.capture(text);
-}
-
-/** Where the `a` of `a` or `a.b.c` is declared. */
-function rootDeclaration(node: ts.Expression, checker: ts.TypeChecker): ts.Declaration | undefined {
-  if (ts.isPropertyAccessExpression(node)) return rootDeclaration(node.expression, checker);
-  return ts.isIdentifier(node) ? symbolOf(checker, node)?.declarations?.[0] : undefined;
-}
-
-function isInside(node: ts.Node, outer: ts.Node | undefined): boolean {
-  return outer !== undefined && node.getSourceFile() === outer.getSourceFile() && node.pos >= outer.pos && node.end <= outer.end;
-}
-
-function describe(node: ts.Node): string {
-  const [kind = ""] = Object.entries(ts.SyntaxKind).find(([, value]) => value === node.kind) ?? [];
-  const words = kind
-    .replace(/(Statement|Expression|Literal|Keyword)$/, " $1")
-    .replaceAll(/([a-z])([A-Z])/g, "$1 $2")
-    .toLowerCase();
-  return `a ${words.trim()} (\`${node.getText().split("\n", 1)[0]?.slice(0, 40) ?? ""}\`)`;
 }

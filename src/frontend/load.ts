@@ -49,7 +49,7 @@ async function load(path: string, limits: Limits): Promise<LoadedModel> {
   const { files, sites } = rewrite(program);
   const [{ bundleScript }, { runScript }] = await Promise.all([import("./bundle.ts"), import("./run.ts")]);
   await ready;
-  const script = await bundleScript(program.entry.fileName, files);
+  const script = await bundleScript(program.entry.fileName, files, sites);
   const fallback: Loc = locOf(program.entry, defaultExport(program.entry.text));
   const { graph, weights } = await runScript(script, sites, fallback, limits);
   const done = performance.now();

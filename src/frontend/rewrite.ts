@@ -5,7 +5,8 @@
 import { ts } from "ts-morph";
 import type { Expr } from "../ir/expr.ts";
 import type { Loc } from "../ir/error.ts";
-import { lift, LiftError, type Lifted } from "./lift.ts";
+import { lift, type Lifted } from "./lift.ts";
+import { LiftError } from "./resolve.ts";
 import { dslFile, errorAt, locOf, type UserProgram } from "./program.ts";
 
 /** Text put in front of the character at `position`. */

@@ -1,9 +1,13 @@
-/** Runs a model's script in a worker thread under a time limit, and turns whatever goes wrong into an error at the user's line. */
-import { Worker } from "node:worker_threads";
+/**
+ * Runs a model's script under limits of time and memory, and turns whatever goes wrong into an error at the user's line.
+ * In a process of its own, because a thread that runs out of memory takes the whole process with it.
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import type { Readable } from "node:stream";
 import { CompileError, type Diagnostic, type Loc } from "../ir/error.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Script } from "./bundle.ts";
-import type { WorkerInput, WorkerOutput } from "./worker.ts";
+import { outputDescriptor, type ChildOutput } from "./child.ts";
 
 /** What a model file gives. */
 export interface Built {
@@ -11,7 +15,7 @@ export interface Built {
   readonly weights: string | undefined;
 }
 
-type Outcome = WorkerOutput | { readonly kind: "timeout" } | { readonly kind: "memory" } | { readonly kind: "exit"; readonly code: number };
+type Outcome = ChildOutput | { readonly kind: "timeout" } | { readonly kind: "memory" } | { readonly kind: "exit"; readonly code: number };
 
 /** How long the file may run, and how much memory it may take. */
 export interface Limits {
@@ -24,10 +28,9 @@ export interface Limits {
  * Throws: CompileError `model-timeout`, `model-memory`, `model-throws`, `model-no-default`, `model-wrong-default`, or what the DSL raised.
  */
 export async function runScript(script: Script, sites: readonly Loc[], fallback: Loc, limits: Limits): Promise<Built> {
-  const progress = new Int32Array(new SharedArrayBuffer(4));
-  const outcome = await outcomeOf(script.text, { sites, progress }, limits);
+  const { outcome, last } = await outcomeOf(script.text, limits);
   if (outcome.kind === "model") return { graph: outcome.graph, weights: outcome.weights };
-  const lastCall = sites[(progress[0] ?? 0) - 1];
+  const lastCall = last === undefined ? undefined : sites[last];
   const thrown = outcome.kind === "thrown" ? thrownAt(outcome.stack, script) : undefined;
   const isDefault = outcome.kind === "no-default" || outcome.kind === "wrong-default";
   const diagnostic = diagnosticOf(outcome, limits, lastCall === undefined ? "" : "; this is the last call it made");
@@ -68,37 +71,77 @@ function diagnosticOf(outcome: Exclude<Outcome, { kind: "model" }>, { timeoutMs,
   }
 }
 
-async function outcomeOf(text: string, input: WorkerInput, { timeoutMs, memoryMb }: Limits): Promise<Outcome> {
-  const worker = new Worker(text, {
-    eval: true,
-    workerData: input,
-    execArgv: [],
-    stdout: true,
-    resourceLimits: { maxOldGenerationSizeMb: memoryMb },
+/** The name of the script in its stacks. */
+const scriptName = "recurve-model.js";
+
+/** Runs the script it reads, and ends by itself where its parent is gone. */
+const starter = (timeoutMs: number): string =>
+  `globalThis.require = require; require("node:vm").runInThisContext(require("node:fs").readFileSync(0, "utf8"), { filename: "${scriptName}", timeout: ${timeoutMs} });`;
+
+interface Ending {
+  readonly outcome: Outcome;
+  /** The number of the last call that started. */
+  readonly last: number | undefined;
+}
+
+async function outcomeOf(text: string, { timeoutMs, memoryMb }: Limits): Promise<Ending> {
+  const child = spawn(process.execPath, [`--max-old-space-size=${memoryMb}`, "-e", starter(timeoutMs + 1000)], {
+    stdio: ["pipe", "pipe", "pipe", "pipe"],
+    env: { ...process.env, NODE_OPTIONS: "" },
   });
+  const lines = collect(child.stdio[outputDescriptor] as Readable);
+  const errors = collect(child.stderr);
   // What the model file prints must not mix with what the command prints.
-  worker.stdout.on("data", (chunk: Uint8Array) => process.stderr.write(chunk));
-  let timer: NodeJS.Timeout | undefined;
+  child.stdout.on("data", (chunk: Uint8Array) => process.stderr.write(chunk));
+  // It may end before it has read the script.
+  child.stdin.on("error", () => {}).end(text);
+  const { code, timedOut } = await ended(child, timeoutMs);
+  const output = lines()
+    .split("\n")
+    .filter((line) => line !== "");
+  const result = output.at(-1)?.startsWith("{") === true ? (JSON.parse(output.pop() ?? "") as ChildOutput) : undefined;
+  const last = output.length === 0 ? undefined : Number(output.at(-1));
+  // V8 aborts where it has no memory left; the system kills.
+  const outOfMemory = !timedOut && (code === null || errors().includes("heap out of memory"));
+  if (!outOfMemory) process.stderr.write(errors());
+  return {
+    outcome: timedOut ? { kind: "timeout" } : (result ?? (outOfMemory ? { kind: "memory" } : { kind: "exit", code: code ?? 0 })),
+    last,
+  };
+}
+
+/** The text that a stream gives until it is read. */
+function collect(stream: Readable): () => string {
+  const chunks: Uint8Array[] = [];
+  stream.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+  return () => Buffer.concat(chunks).toString("utf8");
+}
+
+/** Waits for the end of a process and its streams, or makes it. */
+async function ended(child: ChildProcess, timeoutMs: number): Promise<{ readonly code: number | null; readonly timedOut: boolean }> {
+  let timedOut = false;
+  const kill = (): void => {
+    child.kill("SIGKILL");
+  };
+  const timer = setTimeout(() => {
+    timedOut = true;
+    kill();
+  }, timeoutMs);
+  process.once("exit", kill);
   try {
-    return await new Promise<Outcome>((resolve, reject) => {
-      timer = setTimeout(() => resolve({ kind: "timeout" }), timeoutMs);
-      worker.once("message", resolve);
-      worker.once("exit", (code) => resolve({ kind: "exit", code }));
-      worker.once("error", (error) => {
-        if ("code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY") resolve({ kind: "memory" });
-        else if (error instanceof Error) resolve({ kind: "thrown", message: `${error.name}: ${error.message}`, stack: error.stack ?? "" });
-        else reject(error);
-      });
+    return await new Promise((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (code) => resolve({ code, timedOut }));
     });
   } finally {
     clearTimeout(timer);
-    await worker.terminate();
+    process.off("exit", kill);
   }
 }
 
 /** The innermost frame of a stack that is the user's code. */
 function thrownAt(stack: string, script: Script): Loc | undefined {
-  for (const [, line, column] of stack.matchAll(/\[worker eval\]:(\d+):(\d+)/g)) {
+  for (const [, line, column] of stack.matchAll(/recurve-model\.js:(\d+):(\d+)/g)) {
     const loc = script.locate(Number(line), Number(column));
     if (loc !== undefined) return loc;
   }

@@ -22,7 +22,7 @@ const hasMarker = (path: string): boolean => linesOf(path).some((line) => marker
 
 async function errorOf(path: string): Promise<CompileError> {
   try {
-    await loadModel(path, { timeoutMs: 1500, memoryMb: 96 });
+    await loadModel(path, { timeoutMs: path.includes("model-timeout") ? 1500 : 20_000, memoryMb: 96 });
   } catch (error) {
     if (error instanceof CompileError) return error;
     throw error;
