@@ -19,21 +19,33 @@ export interface Gpu {
   readonly software: boolean;
 }
 
+let requested: Promise<Gpu> | undefined;
+
 /**
- * Finds an adapter. Where none is there and the software adapter is not yet in this process's environment, starts this
- * process again with it and does not return: the new process does the work and its exit code becomes ours.
+ * Finds an adapter, once a process. Where none is there and the software adapter is not yet in this process's environment,
+ * starts this process again with it and does not return: the new process does the work and its exit code becomes ours.
  *
  * Throws: `no-adapter`.
  */
-export async function requestGpu(): Promise<Gpu> {
+export function requestGpu(): Promise<Gpu> {
+  requested ??= chooseAdapter();
+  return requested;
+}
+
+async function chooseAdapter(): Promise<Gpu> {
   const wanted = process.env["RECURVE_ADAPTER"];
   const again = process.env[SOFTWARE] === "1";
   const skip = !again && (wanted === "software" || (wanted !== "hardware" && softwareAdapterFits() && !mayHaveHardware()));
   const found = skip ? undefined : await findAdapter();
+  if (found?.software === true && !again) say(`using the software adapter ${found.adapter.info.description}`);
   if (found !== undefined) return found;
   if (again || wanted === "hardware" || !softwareAdapterFits()) throw noAdapter();
-  process.stderr.write("recurve: no GPU adapter found; using the software adapter SwiftShader (slow, correct)\n");
+  say("no GPU adapter found; using the software adapter SwiftShader");
   return restart({ ...process.env, ...(await softwareEnvironment()), [SOFTWARE]: "1" });
+}
+
+function say(what: string): void {
+  process.stderr.write(`recurve: ${what} (slow, correct)\n`);
 }
 
 /** The process-wide `GPU`. Kept alive by `globalThis`: Dawn crashes where it is collected before its devices. */

@@ -3,25 +3,50 @@
 interface DTypeDef {
   /** Size of one element. */
   readonly bytes: number;
-  /** The element at byte `at`; little-endian, as the format says. */
-  readonly get: (view: DataView, at: number) => number;
+  /** The values of aligned elements; little-endian, as the format says and as every machine in question is. */
+  readonly values: (buffer: ArrayBufferLike, offset: number, length: number) => Float64Array;
 }
+
+interface NumberArray {
+  new (buffer: ArrayBufferLike, offset: number, length: number): ArrayLike<number>;
+  readonly BYTES_PER_ELEMENT: number;
+}
+
+/** A format that JavaScript has arrays for. */
+const plain = (Array: NumberArray): DTypeDef => ({
+  bytes: Array.BYTES_PER_ELEMENT,
+  values: (buffer, offset, length) => new Float64Array(new Array(buffer, offset, length)),
+});
+
+/** A format whose elements are made from those of an array. */
+const mapped = <T>(
+  bytes: number,
+  read: (buffer: ArrayBufferLike, offset: number, length: number) => ArrayLike<T>,
+  value: (element: T) => number,
+): DTypeDef => ({
+  bytes,
+  values: (buffer, offset, length) => Float64Array.from(read(buffer, offset, length), value),
+});
 
 /** Every format that can be read. */
 export const dtypes = {
-  F64: { bytes: 8, get: (view, at) => view.getFloat64(at, true) },
-  F32: { bytes: 4, get: (view, at) => view.getFloat32(at, true) },
-  F16: { bytes: 2, get: (view, at) => half(view.getUint16(at, true)) },
-  BF16: { bytes: 2, get: (view, at) => bfloat(view.getUint16(at, true)) },
-  I64: { bytes: 8, get: (view, at) => Number(view.getBigInt64(at, true)) },
-  I32: { bytes: 4, get: (view, at) => view.getInt32(at, true) },
-  I16: { bytes: 2, get: (view, at) => view.getInt16(at, true) },
-  I8: { bytes: 1, get: (view, at) => view.getInt8(at) },
-  U64: { bytes: 8, get: (view, at) => Number(view.getBigUint64(at, true)) },
-  U32: { bytes: 4, get: (view, at) => view.getUint32(at, true) },
-  U16: { bytes: 2, get: (view, at) => view.getUint16(at, true) },
-  U8: { bytes: 1, get: (view, at) => view.getUint8(at) },
-  BOOL: { bytes: 1, get: (view, at) => (view.getUint8(at) === 0 ? 0 : 1) },
+  F64: plain(Float64Array),
+  F32: plain(Float32Array),
+  F16: mapped(2, (...place) => new Uint16Array(...place), half),
+  BF16: mapped(2, (...place) => new Uint16Array(...place), bfloat),
+  I64: mapped(8, (...place) => new BigInt64Array(...place), Number),
+  I32: plain(Int32Array),
+  I16: plain(Int16Array),
+  I8: plain(Int8Array),
+  U64: mapped(8, (...place) => new BigUint64Array(...place), Number),
+  U32: plain(Uint32Array),
+  U16: plain(Uint16Array),
+  U8: plain(Uint8Array),
+  BOOL: mapped(
+    1,
+    (...place) => new Uint8Array(...place),
+    (byte) => (byte === 0 ? 0 : 1),
+  ),
 } as const satisfies Record<string, DTypeDef>;
 
 export type StoredDType = keyof typeof dtypes;
@@ -33,9 +58,9 @@ export function isStoredDType(name: unknown): name is StoredDType {
 
 /** The values of packed elements; 64-bit integers beyond 2^53 are rounded. `bytes` need not be aligned. */
 export function decode(dtype: StoredDType, bytes: Uint8Array): Float64Array {
-  const def: DTypeDef = dtypes[dtype];
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Float64Array.from({ length: Math.floor(bytes.byteLength / def.bytes) }, (_, i) => def.get(view, i * def.bytes));
+  const { bytes: width, values } = dtypes[dtype];
+  const { buffer, byteOffset, byteLength } = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+  return values(buffer, byteOffset, Math.floor(byteLength / width));
 }
 
 /** IEEE 754 binary16. */

@@ -5,7 +5,7 @@ import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { softwareAdapterFits } from "../../src/cli/software.ts";
+import { softwareAdapterFits, softwareEnvironment } from "../../src/cli/software.ts";
 import { floats, scratch, tensorFile } from "./cli.ts";
 import { fakeBundle } from "./fake-bundle.ts";
 import { modelFile } from "./models.ts";
@@ -74,6 +74,11 @@ describe.skipIf(!softwareAdapterFits())("the software adapter", () => {
     const { stdout, stderr } = recurve(["adapters", "--json"]);
     const { adapters } = JSON.parse(stdout) as { adapters: { used: boolean; description: string }[] };
     expect(stderr.includes("SwiftShader")).toBe(adapters.find((a) => a.used)?.description.includes("SwiftShader"));
+  });
+
+  test("is named where the system has one of its own", async () => {
+    const { status, stderr } = recurve(["adapters"], await softwareEnvironment());
+    expect([status, stderr]).toEqual([0, expect.stringMatching(/^recurve: using the software adapter SwiftShader.*\n$/)]);
   });
 
   test("no-adapter: without hardware, RECURVE_ADAPTER=hardware exits with 1", () => {
