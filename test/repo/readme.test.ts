@@ -1,24 +1,35 @@
-/** What the README promises is so: its tables come from the code, its links lead somewhere, its model compiles. */
+/** What the README promises is so: its tables come from the code, its links and those of the other pages lead somewhere, the models in them compile. */
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { updatedReadme } from "../../scripts/support.ts";
-import { loadModel } from "../../src/frontend/load.ts";
+import { compileModel } from "../../src/build.ts";
 import { read, repositoryFiles, root } from "./source.ts";
 
 describe("README.md", () => {
   it("has the tables that scripts/support.ts writes", async () => {
     expect(read("README.md")).toBe(await updatedReadme(read("README.md")));
   });
+});
 
-  it("has a model that compiles", async () => {
-    const [, model = ""] = /```ts\n(import[^]*?)```/.exec(read("README.md")) ?? [];
-    const folder = await mkdtemp(join(root, "test", "repo", "readme-"));
+describe("model files in Markdown", () => {
+  const blocks = ["README.md", "docs/models.md"].flatMap((path) =>
+    [...read(path).matchAll(/```ts\n(import[^]*?)```/g)].map(([, text = ""], i) => ({ path, i, text })),
+  );
+  const models = blocks.filter(({ text }) => text.includes("export default model("));
+
+  it("are there", () => {
+    expect(models.length).toBeGreaterThanOrEqual(4);
+  });
+
+  it.each(models)("compile: $path, number $i", async ({ text }) => {
+    await mkdir(join(root, "out"), { recursive: true });
+    const folder = await mkdtemp(join(root, "out", "markdown-"));
     try {
-      await writeFile(join(folder, "model.ts"), model);
-      const { graph } = await loadModel(join(folder, "model.ts"), { timeoutMs: 20_000 });
-      expect(graph.outputs.map(({ name }) => name)).toEqual(["logits"]);
+      await writeFile(join(folder, "model.ts"), text);
+      const { compiled } = await compileModel(join(folder, "model.ts"), { maxLength: 256 });
+      expect(compiled.manifest.modes).toEqual(expect.arrayContaining(["convolution", "recurrence"]));
     } finally {
       await rm(folder, { recursive: true });
     }
