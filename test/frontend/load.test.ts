@@ -1,6 +1,7 @@
 /** Loading model files: graphs that know the user's lines, from several files, again after a change, and from the built package. */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { codeFrame, withFrame } from "../../src/frontend/frame.ts";
@@ -56,8 +57,19 @@ describe("loadModel", () => {
     `);
   });
 
+  test("a block generic in its width type-checks and loads; unnamed layers are numbered scope by scope", async () => {
+    const { graph } = await loadModel("test/frontend/models/gated.ts");
+    const names = graph.nodes.flatMap((n) => (n.op === "param" && n.name.endsWith("weight") ? [n.name] : []));
+    expect(names).toEqual([
+      "embed0.weight",
+      ...["layers.0", "layers.1"].flatMap((layer) => ["norm0", "linear0", "conv0", "linear1"].map((name) => `${layer}.${name}.weight`)),
+      "linear0.weight",
+    ]);
+    expect(graph.nodes.at(-1)?.type.dims.map((d) => d.size)).toEqual(["B", 10]);
+  });
+
   test("a changed import is seen at the next load", async () => {
-    const folder = mkdtempSync(join("test", "frontend", "models", "changing-"));
+    const folder = mkdtempSync(join(tmpdir(), "recurve-"));
     try {
       const file = join(folder, "model.ts");
       writeFileSync(

@@ -1,5 +1,6 @@
 /** The editor stays quick: what the type checker does for each call of a layer is small and does not grow with the model. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ts } from "ts-morph";
 import { expect, test } from "vitest";
@@ -15,7 +16,7 @@ const callsPerBlock = 11;
 
 /** Type instantiations of checking a model of so many blocks. */
 function instantiations(blocks: number): number {
-  const folder = mkdtempSync(join("test", "types", "budget-"));
+  const folder = mkdtempSync(join(tmpdir(), "recurve-"));
   try {
     const file = join(folder, "model.ts");
     const imports =

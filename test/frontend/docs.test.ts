@@ -1,0 +1,30 @@
+/** The models of docs/models.md load as they stand, and the page names everything a model file can import. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import * as dsl from "../../src/dsl/index.ts";
+import { loadModel } from "../../src/frontend/load.ts";
+
+const page = readFileSync("docs/models.md", "utf8");
+const models = [...page.matchAll(/```ts\n([^]*?)```/g)].map((m) => m[1] ?? "").filter((text) => text.includes("export default"));
+
+test("there are three models", () => {
+  expect(models).toHaveLength(3);
+});
+
+test.each(models)("a model of the page loads: %#", async (text) => {
+  const folder = mkdtempSync(join(tmpdir(), "recurve-"));
+  try {
+    writeFileSync(join(folder, "model.ts"), text);
+    const { graph } = await loadModel(join(folder, "model.ts"));
+    expect(text).toContain(`model("${graph.name}"`);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("every function of the language is on the page", () => {
+  const absent = Object.keys(dsl).filter((name) => !new RegExp(`\\b${name}\\b`).test(page));
+  expect(absent).toEqual([]);
+});
