@@ -2,11 +2,11 @@
  * The user's files as a type-checked TypeScript program, through ts-morph. Uses options of its own instead of a
  * tsconfig: no DOM and no ambient packages, which keeps the check fast and a model free of its surroundings.
  */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Project, ts } from "ts-morph";
-import { CompileError, type Loc } from "../ir/error.ts";
+import { bug, CompileError, type Loc } from "../ir/error.ts";
 import { codeFrame } from "./frame.ts";
 
 /** `.ts` where this runs from source, `.js` where it runs from the built package. */
@@ -83,21 +83,11 @@ function projectFor(file: string, text: string): Project {
  */
 export function checkProgram(path: string): UserProgram {
   const file = resolve(path);
-  if (!existsSync(file))
-    throw new CompileError({
-      code: "model-not-found",
-      message: `there is no file ${displayPath(file)}`,
-      fix: "give the path of a .ts file whose default export is a model",
-    });
+  needFile(file);
   const text = ts.sys.readFile(file) ?? "";
   const program = projectFor(file, text).getProgram().compilerObject;
   const entry = program.getSourceFile(file);
-  if (entry === undefined)
-    throw new CompileError({
-      code: "model-not-found",
-      message: `${displayPath(file)} is not a TypeScript file`,
-      fix: "give a file whose name ends in .ts",
-    });
+  if (entry === undefined) return bug(`${file} is not in its own program`);
   const own = dirname(dirname(dslFile("index")));
   const files = program
     .getSourceFiles()
@@ -107,6 +97,16 @@ export function checkProgram(path: string): UserProgram {
   const errors = diagnostics.filter((d) => d.category === ts.DiagnosticCategory.Error);
   if (errors.length > 0) throw typeError(errors);
   return { checker: program.getTypeChecker(), entry, files };
+}
+
+function needFile(file: string): void {
+  const fix = "give the path of a .ts file whose default export is a model";
+  const fail = (what: string): never => {
+    throw new CompileError({ code: "model-not-found", message: `${displayPath(file)} ${what}`, fix });
+  };
+  if (!existsSync(file)) fail("does not exist");
+  if (!statSync(file).isFile()) fail("is not a file");
+  if (!/\.[cm]?tsx?$/.test(file)) fail("is not a TypeScript file");
 }
 
 function isUnder(file: string, folder: string): boolean {
@@ -135,6 +135,8 @@ function textOf(d: ts.Diagnostic): { readonly message: string; readonly loc: Loc
 
 /** What to do about TypeScript's message; a dim at fault is named. */
 function fixFor(message: string): string {
+  if (/Type 'number' is not assignable to type '(\d+|[A-Z])'/.test(message))
+    return "a width is any number on one side: make the function generic in it (<H extends number>), or name it with ofWidth(x, width)";
   const dim = /'(?:shape\.)?([A-Z])' are incompatible.*\s+Type '(.+?)' is not assignable to type '(.+?)'/.exec(message);
   if (dim !== null) return `dim ${dim[1]} is ${dim[2]} here and must be ${dim[3]}`;
   const missing = /Property '([A-Z])' is missing in type/.exec(message)?.[1] ?? "";

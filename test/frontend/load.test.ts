@@ -88,8 +88,12 @@ describe("loadModel", () => {
     }
   });
 
-  test("a file that is not there is model-not-found", async () => {
-    await expect(loadModel("test/frontend/models/absent.ts")).rejects.toMatchObject({ code: "model-not-found" });
+  test.each([
+    ["test/frontend/models/absent.ts", "does not exist"],
+    ["test/frontend/models", "is not a file"],
+    ["package.json", "is not a TypeScript file"],
+  ])("%s is model-not-found: %s", async (path, message) => {
+    await expect(loadModel(path)).rejects.toMatchObject({ code: "model-not-found", message: `${path} ${message}` });
   });
 
   test.skipIf(!existsSync("dist/frontend/load.js"))("the built package loads a model, and sees a type error", () => {
