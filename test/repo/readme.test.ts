@@ -1,4 +1,4 @@
-/** What the README promises is so: its tables come from the code, its links and those of the other pages lead somewhere, the models in them compile. */
+/** What the README promises is so: its tables come from the code, its model compiles; the links of every page lead somewhere. */
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -11,21 +11,11 @@ describe("README.md", () => {
   it("has the tables that scripts/support.ts writes", async () => {
     expect(read("README.md")).toBe(await updatedReadme(read("README.md")));
   });
-});
 
-describe("model files in Markdown", () => {
-  const blocks = ["README.md", "docs/models.md"].flatMap((path) =>
-    [...read(path).matchAll(/```ts\n(import[^]*?)```/g)].map(([, text = ""], i) => ({ path, i, text })),
-  );
-  const models = blocks.filter(({ text }) => text.includes("export default model("));
-
-  it("are there", () => {
-    expect(models.length).toBeGreaterThanOrEqual(4);
-  });
-
-  it.each(models)("compile: $path, number $i", async ({ text }) => {
+  it("has a model that compiles", async () => {
+    const [, text = ""] = /```ts\n(import[^]*?)```/.exec(read("README.md")) ?? [];
     await mkdir(join(root, "out"), { recursive: true });
-    const folder = await mkdtemp(join(root, "out", "markdown-"));
+    const folder = await mkdtemp(join(root, "out", "readme-"));
     try {
       await writeFile(join(folder, "model.ts"), text);
       const { compiled } = await compileModel(join(folder, "model.ts"), { maxLength: 256 });
