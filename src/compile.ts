@@ -67,7 +67,12 @@ export interface Manifest {
   readonly reasons: { readonly whole: readonly string[]; readonly resume: readonly string[] };
   /** Kernels of each entry point with their costs for one sequence of `length` steps. */
   readonly costs: { readonly length: number; readonly programs: Readonly<Record<string, readonly KernelReport[]>> };
-  readonly shards: readonly { readonly file: string; readonly bytes: number; readonly sha256: string; readonly tensors: readonly string[] }[];
+  readonly shards: readonly {
+    readonly file: string;
+    readonly bytes: number;
+    readonly sha256: string;
+    readonly tensors: readonly string[];
+  }[];
   /** The compiled graph as text; its parameters are the shards' tensors, some `.transposed`, discrete systems `.f64`. */
   readonly graph: string;
   readonly notes: readonly string[];
@@ -87,7 +92,9 @@ function reportCosts(lowered: Lowered): Manifest["costs"] {
     const d = dimsFor(1, L);
     return costs.body.flatMap((cost) => {
       const total = estimate([cost], d);
-      return total.dispatches === 0 ? [] : [{ name: cost.kernel, schedule: cost.schedule, flops: total.flops, bytes: total.bytes, minimum: total.minimum }];
+      return total.dispatches === 0
+        ? []
+        : [{ name: cost.kernel, schedule: cost.schedule, flops: total.flops, bytes: total.bytes, minimum: total.minimum }];
     });
   };
   const programs = [
@@ -98,8 +105,6 @@ function reportCosts(lowered: Lowered): Manifest["costs"] {
   return { length, programs: Object.fromEntries(programs) };
 }
 
-
-
 /**
  * Compiles a graph with its weights; parameters without one are initialized.
  * Throws: CompileError where the model or an option is at fault.
@@ -107,12 +112,21 @@ function reportCosts(lowered: Lowered): Manifest["costs"] {
 export async function compileGraph(graph: Graph, constants: Constants, options: CompileOptions = {}): Promise<Compiled> {
   const notes: string[] = [];
   const warnings: string[] = [];
-  const context = { seed: options.seed ?? 0, note: (m: string): void => void notes.push(m), warn: (m: string): void => void warnings.push(m) };
+  const context = {
+    seed: options.seed ?? 0,
+    note: (m: string): void => void notes.push(m),
+    warn: (m: string): void => void warnings.push(m),
+  };
   const module = runPasses(passes, { graph, constants }, context, { onPass: options.onPass });
   const lowered = lower(module, { maxLength: options.maxLength ?? defaultMaxLength });
   checkMode(lowered, options.mode);
   const choice = chooseModes(lowered, options.mode);
-  const tensors = [...lowered.tensors].map(([name, t]) => ({ name, dtype: t.dtype, shape: t.shape, data: t.dtype === "F64" ? t.data : new Float32Array(t.data) }));
+  const tensors = [...lowered.tensors].map(([name, t]) => ({
+    name,
+    dtype: t.dtype,
+    shape: t.shape,
+    data: t.dtype === "F64" ? t.data : new Float32Array(t.data),
+  }));
   const shards = await writeShards(tensors, { format: "recurve" });
   const files = shards.map(({ file, bytes, sha256 }) => ({ file, bytes: bytes.length, sha256 }));
   const plan: PlanSource = { ...lowered.plan, choose: choice.whole.source, chooseResume: choice.resume.source, shards: files };

@@ -17,72 +17,6 @@ const reserved = new Set(
 );
 const identifier = (name: string): string => (reserved.has(name) ? `${name}_` : name);
 
-const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-/** `a`, `b`, ... `Z`, `aa`, ... */
-function shortName(index: number): string {
-  const last = letters[index % letters.length] ?? "";
-  return index < letters.length ? last : shortName(Math.floor(index / letters.length) - 1) + last;
-}
-
-/**
- * Short names for variables. One table serves all kernels of a bundle: code that kernels share stays the same text, which
- * compression then finds.
- */
-export interface ShortNames {
-  readonly of: (name: string) => string;
-}
-
-export function shortNames(): ShortNames {
-  const names = new Map<string, string>();
-  let next = 0;
-  return {
-    of: (name) => {
-      const old = names.get(name);
-      if (old !== undefined) return old;
-      let fresh = shortName(next++);
-      while (reserved.has(fresh) || /^(b\d+|re|im)$/.test(fresh)) fresh = shortName(next++);
-      names.set(name, fresh);
-      return fresh;
-    },
-  };
-}
-
-/** The kernel with its variables renamed; workgroup arrays, overrides and buffers keep their longer names. */
-function shorten(kernel: Kernel, names: ShortNames): Kernel {
-  const rename = names.of;
-  const expr = (e: KExpr): KExpr => {
-    switch (e.op) {
-      case "var":
-        return { ...e, name: rename(e.name) };
-      case "load":
-      case "shared":
-        return { ...e, index: expr(e.index) };
-      case "call":
-        return { ...e, args: e.args.map(expr) };
-      default:
-        return e;
-    }
-  };
-  const stmt = (s: KStmt): KStmt => {
-    switch (s.op) {
-      case "let":
-      case "var":
-      case "assign":
-        return { ...s, name: rename(s.name), value: expr(s.value) };
-      case "store":
-      case "storeShared":
-        return { ...s, index: expr(s.index), value: expr(s.value) };
-      case "for":
-        return { ...s, name: rename(s.name), from: expr(s.from), to: expr(s.to), step: expr(s.step), body: s.body.map(stmt) };
-      case "if":
-        return { ...s, cond: expr(s.cond), then: s.then.map(stmt), otherwise: s.otherwise.map(stmt) };
-      default:
-        return s;
-    }
-  };
-  return { ...kernel, body: kernel.body.map(stmt) };
-}
-
 type Precedence = "atom" | "infix";
 interface Text {
   readonly text: string;
@@ -117,7 +51,8 @@ const helpers: Partial<Record<KFn, string>> = {
 };
 
 /** Coefficients of `series`, highest first, in Horner form of s. */
-const horner = (series: readonly number[]): string => series.slice(1).reduce((text, c) => `(${text} * s + ${f32Literal(c)})`, f32Literal(series[0] ?? 0));
+const horner = (series: readonly number[]): string =>
+  series.slice(1).reduce((text, c) => `(${text} * s + ${f32Literal(c)})`, f32Literal(series[0] ?? 0));
 
 /**
  * The error function to 1.6e-7, relative below 1: x P(2x^2-1) below 1, 1 - exp(-R((x-2.5)/1.5)) above.
@@ -134,7 +69,7 @@ const erfHelper = [
 
 const named: Partial<Record<KFn, string>> = { rsqrt: "inverseSqrt" };
 
-const wgslType: Record<KType, string> = { f32: "f32", u32: "u32", i32: "i32", bool: "bool" };
+const wgslType: Record<KType, string> = { f32: "f32", u32: "u32", i32: "i32", bool: "bool", vec4f: "vec4f" };
 
 /** The shortest f32 literal that reads back as the f32 nearest to `value`. */
 export function f32Literal(value: number): string {
@@ -160,6 +95,8 @@ function literal(type: KType, value: number): string {
       return `${value}i`;
     case "bool":
       return value === 0 ? "false" : "true";
+    case "vec4f":
+      return `vec4f(${f32Literal(value)})`;
   }
 }
 
@@ -198,6 +135,8 @@ function print(e: KExpr): Text {
       return atom(e.name);
     case "dim":
       return atom(`d.${e.name}`);
+    case "component":
+      return atom(`${identifier(e.of)}.${"xyzw"[e.index]}`);
     case "lane":
       return atom("lane");
     case "group":
@@ -260,9 +199,8 @@ function usedFns(body: readonly KStmt[], into: Set<KFn>): Set<KFn> {
   return into;
 }
 
-/** One WGSL module with the entry point `main`, with `names` for bundles, with the schedule's own for readers; binding 0 is the uniform of run-time sizes, the buffers follow. */
-export function emitWgsl(original: Kernel, names?: ShortNames): string {
-  const kernel = names === undefined ? original : shorten(original, names);
+/** One WGSL module with the entry point `main`: binding 0 is the uniform of run-time sizes, the buffers follow. */
+export function emitWgsl(kernel: Kernel): string {
   const used = usedFns(kernel.body, new Set());
   const lines = [
     "struct Dims { B: u32, L: u32, t: u32, pos: u32, M: u32 }",

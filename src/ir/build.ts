@@ -35,13 +35,23 @@ export function graphBuilder(name: string): GraphBuilder {
     input: (inputName, type, loc) => add({ op: "input", name: inputName, type, args: [], loc }),
     param: (paramName, dims, init, loc) => add({ op: "param", name: paramName, type: { dtype: "f32", dims }, init, args: [], loc }),
     map: (expr, args, loc) => add({ op: "map", expr, args, loc, type: inferType({ op: "map", expr, args, loc }, types(args)) }),
-    matmul: (x, w, outName = "H", loc = undefined) => add({ op: "matmul", parts: 1, args: [x, w], loc, type: inferType({ op: "matmul", parts: 1, outName, args: [x, w], loc }, types([x, w])) }),
-    norm: (x, kind, eps, loc) => add({ op: "norm", kind, eps, args: [x], loc, type: inferType({ op: "norm", kind, eps, args: [x], loc }, types([x])) }),
+    matmul: (x, w, outName = "H", loc = undefined) =>
+      add({
+        op: "matmul",
+        parts: 1,
+        args: [x, w],
+        loc,
+        type: inferType({ op: "matmul", parts: 1, outName, args: [x, w], loc }, types([x, w])),
+      }),
+    norm: (x, kind, eps, loc) =>
+      add({ op: "norm", kind, eps, args: [x], loc, type: inferType({ op: "norm", kind, eps, args: [x], loc }, types([x])) }),
     pool: (x, kind, loc) => add({ op: "pool", kind, args: [x], loc, type: inferType({ op: "pool", kind, args: [x], loc }, types([x])) }),
     ssm: (form, args, loc) => add({ op: "ssm", form, args, loc, type: inferType({ op: "ssm", form, args, loc }, types(args)) }),
     conv: (x, w, loc) => add({ op: "conv", args: [x, w], loc, type: inferType({ op: "conv", args: [x, w], loc }, types([x, w])) }),
-    embed: (ids, table, loc) => add({ op: "embed", args: [ids, table], loc, type: inferType({ op: "embed", args: [ids, table], loc }, types([ids, table])) }),
-    slice: (x, start, size, loc) => add({ op: "slice", start, args: [x], loc, type: inferType({ op: "slice", start, args: [x], loc }, types([x]), size) }),
+    embed: (ids, table, loc) =>
+      add({ op: "embed", args: [ids, table], loc, type: inferType({ op: "embed", args: [ids, table], loc }, types([ids, table])) }),
+    slice: (x, start, size, loc) =>
+      add({ op: "slice", start, args: [x], loc, type: inferType({ op: "slice", start, args: [x], loc }, types([x]), size) }),
     concat: (args, loc) => add({ op: "concat", args, loc, type: inferType({ op: "concat", args, loc }, types(args)) }),
     finish: (outputs) => ({ name, nodes, outputs }),
   };

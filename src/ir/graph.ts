@@ -163,7 +163,12 @@ export type Init =
   | { readonly kind: "uniform"; readonly low: number; readonly high: number }
   | { readonly kind: "normal"; readonly mean: number; readonly std: number }
   | { readonly kind: "logUniform"; readonly low: number; readonly high: number }
-  | { readonly kind: "family"; readonly family: string; readonly param: string; readonly options: Readonly<Record<string, string | number | boolean>> };
+  | {
+      readonly kind: "family";
+      readonly family: string;
+      readonly param: string;
+      readonly options: Readonly<Record<string, string | number | boolean>>;
+    };
 
 export interface GraphOutput {
   readonly name: string;

@@ -5,7 +5,16 @@ import type { Dim, Init, MatmulNode, Node, SsmForm, TensorType } from "./graph.t
 
 type Untyped<N> = N extends Node ? Omit<N, "type"> : never;
 /** A node before its type is known. */
-export type UntypedNode = Untyped<Node> | { readonly op: "matmul"; readonly parts: number; readonly outName?: string; readonly args: MatmulNode["args"]; readonly post?: MatmulNode["post"]; readonly loc?: Loc | undefined };
+export type UntypedNode =
+  | Untyped<Node>
+  | {
+      readonly op: "matmul";
+      readonly parts: number;
+      readonly outName?: string;
+      readonly args: MatmulNode["args"];
+      readonly post?: MatmulNode["post"];
+      readonly loc?: Loc | undefined;
+    };
 
 /** `[B L H=64]`. */
 export function formatDims(dims: readonly Dim[]): string {
@@ -13,7 +22,8 @@ export function formatDims(dims: readonly Dim[]): string {
 }
 
 export const sameDim = (a: Dim, b: Dim): boolean => a.name === b.name && a.size === b.size;
-export const sameDims = (a: readonly Dim[], b: readonly Dim[]): boolean => a.length === b.length && a.every((d, i) => sameDim(d, b[i] ?? d));
+export const sameDims = (a: readonly Dim[], b: readonly Dim[]): boolean =>
+  a.length === b.length && a.every((d, i) => sameDim(d, b[i] ?? d));
 
 /** Whether the dims begin with batch and length. */
 export const isSequence = (type: TensorType): boolean => type.dims[0]?.size === "B" && type.dims[1]?.size === "L";
@@ -30,13 +40,24 @@ export function broadcastDims(types: readonly TensorType[], loc?: Loc): readonly
     for (const d of t.dims) {
       if (widest.some((w) => sameDim(w, d))) continue;
       const other = widest.find((w) => w.name === d.name);
-      const detail = other === undefined ? `dim ${d.name} of ${formatDims(t.dims)} is not in` : `dim ${d.name} is ${d.size} in ${formatDims(t.dims)} and ${other.size} in`;
-      mismatch(`pointwise arguments do not fit: ${detail} ${formatDims(widest)}`, "give both arguments the same channels, for example with linear()", loc);
+      const detail =
+        other === undefined
+          ? `dim ${d.name} of ${formatDims(t.dims)} is not in`
+          : `dim ${d.name} is ${d.size} in ${formatDims(t.dims)} and ${other.size} in`;
+      mismatch(
+        `pointwise arguments do not fit: ${detail} ${formatDims(widest)}`,
+        "give both arguments the same channels, for example with linear()",
+        loc,
+      );
     }
   }
   const sequence = widest.some((d) => d.size === "L");
   if (sequence && types.some((t) => t.dims.some((d) => d.size === "B") && !t.dims.some((d) => d.size === "L")))
-    mismatch("a value pooled over L meets a sequence in one pointwise op", "pooling ends the sequence part of a model: pool both sides, or neither", loc);
+    mismatch(
+      "a value pooled over L meets a sequence in one pointwise op",
+      "pooling ends the sequence part of a model: pool both sides, or neither",
+      loc,
+    );
   return widest;
 }
 
@@ -45,19 +66,31 @@ const lastDim = (type: TensorType, what: string, loc: Loc | undefined): Dim =>
 
 const channelsOf = (type: TensorType, what: string, loc: Loc | undefined): number => {
   const { size } = lastDim(type, what, loc);
-  return typeof size === "number" ? size : mismatch(`${what} ${formatDims(type.dims)} has no channels`, "give it a value with a last dim of fixed size", loc);
+  return typeof size === "number"
+    ? size
+    : mismatch(`${what} ${formatDims(type.dims)} has no channels`, "give it a value with a last dim of fixed size", loc);
 };
 
 function needSequence(type: TensorType, what: string, loc: Loc | undefined): void {
-  if (!isSequence(type) || type.dims.length !== 3) mismatch(`${what} needs a sequence [B L H], got ${formatDims(type.dims)}`, "apply it before pooling over L", loc);
+  if (!isSequence(type) || type.dims.length !== 3)
+    mismatch(`${what} needs a sequence [B L H], got ${formatDims(type.dims)}`, "apply it before pooling over L", loc);
 }
 
-function matmulType(node: { readonly parts: number; readonly outName?: string; readonly loc?: Loc | undefined }, x: TensorType, w: TensorType): TensorType {
+function matmulType(
+  node: { readonly parts: number; readonly outName?: string; readonly loc?: Loc | undefined },
+  x: TensorType,
+  w: TensorType,
+): TensorType {
   const k = channelsOf(x, "the input of a matmul", node.loc);
   const [rows, columns] = w.dims;
   if (w.dims.length !== 2 || typeof rows?.size !== "number" || columns?.size !== k)
-    mismatch(`a matmul of ${formatDims(x.dims)} needs a weight [out in=${k}], got ${formatDims(w.dims)}`, "make the weight's second dim the input's channels", node.loc);
-  if (rows.size % node.parts !== 0) mismatch(`${rows.size} rows do not split into ${node.parts} parts`, "make the width a multiple of the parts", node.loc);
+    mismatch(
+      `a matmul of ${formatDims(x.dims)} needs a weight [out in=${k}], got ${formatDims(w.dims)}`,
+      "make the weight's second dim the input's channels",
+      node.loc,
+    );
+  if (rows.size % node.parts !== 0)
+    mismatch(`${rows.size} rows do not split into ${node.parts} parts`, "make the width a multiple of the parts", node.loc);
   return { dtype: "f32", dims: [...x.dims.slice(0, -1), { name: node.outName ?? "H", size: rows.size / node.parts }] };
 }
 
@@ -80,8 +113,16 @@ function ssmType(form: SsmForm, args: readonly TensorType[], loc: Loc | undefine
   const want = ssmOperands(form, channelsOf(x, "ssm", loc));
   want?.forEach((shape, i) => {
     const got = args[i + 1];
-    const fits = got !== undefined && got.dims.length === shape.length && shape.every((s, j) => (typeof s === "number" ? s === got.dims[j]?.size : s.includes(Number(got.dims[j]?.size))));
-    if (!fits) mismatch(`operand ${i + 1} of an ssm should be [${shape.join(" ")}], got ${formatDims(got?.dims ?? [])}`, "check the system's sizes", loc);
+    const fits =
+      got !== undefined &&
+      got.dims.length === shape.length &&
+      shape.every((s, j) => (typeof s === "number" ? s === got.dims[j]?.size : s.includes(Number(got.dims[j]?.size))));
+    if (!fits)
+      mismatch(
+        `operand ${i + 1} of an ssm should be [${shape.join(" ")}], got ${formatDims(got?.dims ?? [])}`,
+        "check the system's sizes",
+        loc,
+      );
   });
   return { dtype: "f32", dims: ssmDims(form, x, loc) };
 }
@@ -93,18 +134,28 @@ function ssmDims(form: SsmForm, x: TensorType, loc: Loc | undefined): readonly D
   const outputs = form.entries.C.length;
   if (inputs === 1 && outputs === 1) return x.dims;
   const channels = channelsOf(x, "ssm", loc);
-  if (channels % inputs !== 0) mismatch(`${channels} channels are no groups of the system's ${inputs} inputs`, "make the channels a multiple of the columns of B", loc);
+  if (channels % inputs !== 0)
+    mismatch(
+      `${channels} channels are no groups of the system's ${inputs} inputs`,
+      "make the channels a multiple of the columns of B",
+      loc,
+    );
   return [...x.dims.slice(0, -1), { name: lastDim(x, "ssm", loc).name, size: (channels / inputs) * outputs }];
 }
 
 /** Throws: CompileError `shape-mismatch` at the node's place. Input and param nodes carry their own type. */
-export function inferType(node: Exclude<UntypedNode, { op: "input" | "param" }>, args: readonly TensorType[], sliceSize?: number): TensorType {
+export function inferType(
+  node: Exclude<UntypedNode, { op: "input" | "param" }>,
+  args: readonly TensorType[],
+  sliceSize?: number,
+): TensorType {
   const own = baseType(node, args, sliceSize);
   if ("post" in node && node.post !== undefined) {
     const extra = args.slice(args.length - Math.max(0, args.length - baseArity(node)));
     const dims = broadcastDims([own, ...extra], node.loc);
     if (dims.length !== own.dims.length) mismatch("an epilogue may not widen its op's result", "bug: report this", node.loc);
-    if (arityOf(node.post) > extra.length + ("parts" in node ? node.parts : 1)) mismatch("an epilogue reads an argument it does not have", "bug: report this", node.loc);
+    if (arityOf(node.post) > extra.length + ("parts" in node ? node.parts : 1))
+      mismatch("an epilogue reads an argument it does not have", "bug: report this", node.loc);
   }
   return own;
 }
@@ -119,13 +170,23 @@ function baseArity(node: UntypedNode): number {
     case "pool":
       return 1;
     case "ssm":
-      return node.form.stage === "family" ? node.args.length : node.form.stage === "continuous" ? 6 : node.form.structure === "diagonal" ? 4 : 5;
+      return node.form.stage === "family"
+        ? node.args.length
+        : node.form.stage === "continuous"
+          ? 6
+          : node.form.structure === "diagonal"
+            ? 4
+            : 5;
     default:
       return node.args.length;
   }
 }
 
-function baseType(node: Exclude<UntypedNode, { op: "input" | "param" }>, args: readonly TensorType[], sliceSize: number | undefined): TensorType {
+function baseType(
+  node: Exclude<UntypedNode, { op: "input" | "param" }>,
+  args: readonly TensorType[],
+  sliceSize: number | undefined,
+): TensorType {
   const x = args[0] ?? mismatch(`${node.op} has no arguments`, "pass it a tensor", node.loc);
   const second = args[1];
   switch (node.op) {
@@ -144,7 +205,12 @@ function baseType(node: Exclude<UntypedNode, { op: "input" | "param" }>, args: r
     case "conv": {
       needSequence(x, "a convolution", node.loc);
       const h = channelsOf(x, "a convolution", node.loc);
-      if (second?.dims.length !== 2 || second.dims[0]?.size !== h) mismatch(`a depthwise convolution of ${h} channels needs a weight [${h} K], got ${formatDims(second?.dims ?? [])}`, "one row of taps a channel", node.loc);
+      if (second?.dims.length !== 2 || second.dims[0]?.size !== h)
+        mismatch(
+          `a depthwise convolution of ${h} channels needs a weight [${h} K], got ${formatDims(second?.dims ?? [])}`,
+          "one row of taps a channel",
+          node.loc,
+        );
       return { dtype: "f32", dims: x.dims };
     }
     case "embed": {
@@ -155,12 +221,18 @@ function baseType(node: Exclude<UntypedNode, { op: "input" | "param" }>, args: r
     case "slice": {
       const size = channelsOf(x, "a slice", node.loc);
       const want = sliceSize ?? 0;
-      if (node.start < 0 || want < 1 || node.start + want > size) mismatch(`slice ${node.start}..${node.start + want} leaves ${formatDims(x.dims)}`, "make the widths of a split sum to the channels", node.loc);
+      if (node.start < 0 || want < 1 || node.start + want > size)
+        mismatch(
+          `slice ${node.start}..${node.start + want} leaves ${formatDims(x.dims)}`,
+          "make the widths of a split sum to the channels",
+          node.loc,
+        );
       return { dtype: x.dtype, dims: [...x.dims.slice(0, -1), { name: lastDim(x, "a slice", node.loc).name, size: want }] };
     }
     case "concat": {
       const head = x.dims.slice(0, -1);
-      if (!args.every((a) => sameDims(a.dims.slice(0, -1), head))) mismatch(`concat of ${args.map((a) => formatDims(a.dims)).join(" and ")}`, "only the last dim may differ", node.loc);
+      if (!args.every((a) => sameDims(a.dims.slice(0, -1), head)))
+        mismatch(`concat of ${args.map((a) => formatDims(a.dims)).join(" and ")}`, "only the last dim may differ", node.loc);
       const size = args.reduce((sum, a) => sum + channelsOf(a, "concat", node.loc), 0);
       return { dtype: x.dtype, dims: [...head, { name: lastDim(x, "concat", node.loc).name, size }] };
     }

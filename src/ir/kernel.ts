@@ -1,10 +1,10 @@
 /**
- * The kernel IR: what a schedule lowers a fused node to and a backend prints. Scalars only (complex numbers are split),
- * loops and lanes explicit, barriers only at the top of a body or inside uniform loops and branches.
+ * The kernel IR: what a schedule lowers a fused node to and a backend prints. Scalars only (complex numbers are split; four
+ * neighbouring words may be loaded at once, to be taken apart), loops and lanes explicit, barriers only at the top of a body or inside uniform loops and branches.
  */
 import type { ScalarFn } from "./expr.ts";
 
-export type KType = "f32" | "u32" | "i32" | "bool";
+export type KType = "f32" | "u32" | "i32" | "bool" | "vec4f";
 
 /** Runtime sizes every kernel can read; see `Dims` in `runtime/plan.ts` for their meaning. */
 export type DimName = "B" | "L" | "t" | "pos" | "M";
@@ -20,6 +20,8 @@ export type KExpr =
   | { readonly op: "group"; readonly type: "u32"; readonly axis: 0 | 1 | 2 }
   | { readonly op: "load"; readonly type: KType; readonly buffer: string; readonly index: KExpr }
   | { readonly op: "shared"; readonly type: KType; readonly array: string; readonly index: KExpr }
+  /** One of the four numbers of a `vec4f` variable. */
+  | { readonly op: "component"; readonly type: "f32"; readonly of: string; readonly index: 0 | 1 | 2 | 3 }
   | { readonly op: "call"; readonly type: KType; readonly fn: KFn; readonly args: readonly KExpr[] };
 
 /** Scalar functions on f32, and integer arithmetic on u32 (`mod`, `shl`, ...); `float` and `uint` convert. */
@@ -32,14 +34,21 @@ export type KStmt =
   | { readonly op: "store"; readonly buffer: string; readonly index: KExpr; readonly value: KExpr }
   | { readonly op: "storeShared"; readonly array: string; readonly index: KExpr; readonly value: KExpr }
   /** `for name = from; name < to; name += step`. */
-  | { readonly op: "for"; readonly name: string; readonly from: KExpr; readonly to: KExpr; readonly step: KExpr; readonly body: readonly KStmt[] }
+  | {
+      readonly op: "for";
+      readonly name: string;
+      readonly from: KExpr;
+      readonly to: KExpr;
+      readonly step: KExpr;
+      readonly body: readonly KStmt[];
+    }
   | { readonly op: "if"; readonly cond: KExpr; readonly then: readonly KStmt[]; readonly otherwise: readonly KStmt[] }
   | { readonly op: "barrier" }
   | { readonly op: "comment"; readonly text: string };
 
 export interface KBuffer {
   readonly name: string;
-  readonly type: "f32" | "i32" | "u32";
+  readonly type: "f32" | "i32" | "u32" | "vec4f";
   readonly access: "read" | "read_write";
 }
 

@@ -3,7 +3,7 @@
  * each node by the first schedule that applies. Identical kernels are one; tables, weights and states are shared.
  */
 import type { BufferSource, DispatchSource } from "../codegen/plan-source.ts";
-import { emitWgsl, type ShortNames, shortNames } from "../codegen/wgsl.ts";
+import { emitWgsl } from "../codegen/wgsl.ts";
 import { bug, CompileError } from "../ir/error.ts";
 import { arg } from "../ir/expr.ts";
 import type { Graph, Node, ValueId } from "../ir/graph.ts";
@@ -13,7 +13,18 @@ import type { DispatchCost, Lowered, ProgramCosts, ShippedTensor } from "./lower
 import { planMemory, type VirtualProgram } from "./memory.ts";
 import type { Module } from "./pass.ts";
 import { schedules } from "./schedules/index.ts";
-import { channelsOf, type DispatchSpec, elements, type Entry, hasLength, type LowerContext, type Schedule, type Size, type TableRequest, type ValueRef } from "./schedules/schedule.ts";
+import {
+  channelsOf,
+  type DispatchSpec,
+  elements,
+  type Entry,
+  hasLength,
+  type LowerContext,
+  type Schedule,
+  type Size,
+  type TableRequest,
+  type ValueRef,
+} from "./schedules/schedule.ts";
 
 export interface LowerOptions {
   /** The longest sequence one execution takes. */
@@ -45,9 +56,8 @@ interface Shared {
   readonly options: LowerOptions;
   readonly buffers: BufferSource[];
   readonly kernels: { readonly kernel: Kernel; readonly wgsl: string }[];
-  readonly names: ShortNames;
   readonly tensors: Map<string, ShippedTensor>;
-  readonly tables: { readonly request: TableRequest; readonly out: Readonly<Record<string, number>> }[];
+  readonly tables: { readonly key: string; readonly request: TableRequest; readonly out: Readonly<Record<string, number>> }[];
   /** Buffers by what they hold. */
   readonly known: Map<string, number>;
   readonly prepared: Map<string, { readonly buffer: number; readonly dispatches: readonly (readonly [DispatchSource, DispatchCost])[] }>;
@@ -71,14 +81,19 @@ function weightBuffer(shared: Shared, name: string, transpose: boolean): number 
   return bufferFor(shared, `weight:${tensor}`, () => {
     const constant = shared.module.constants.get(name) ?? bug(`no values for ${name}`);
     const [rows = 1, columns = 1] = constant.shape;
-    shared.tensors.set(tensor, transpose ? { dtype: "F32", shape: [columns, rows], data: transposed(constant.data, rows, columns) } : { dtype: "F32", shape: constant.shape, data: constant.data });
+    shared.tensors.set(
+      tensor,
+      transpose
+        ? { dtype: "F32", shape: [columns, rows], data: transposed(constant.data, rows, columns) }
+        : { dtype: "F32", shape: constant.shape, data: constant.data },
+    );
     return { kind: "weight", tensor };
   });
 }
 
 function tableBuffers(shared: Shared, request: TableRequest): Readonly<Record<string, number>> {
   const key = JSON.stringify(request);
-  const old = shared.tables.find((t) => JSON.stringify(t.request) === key);
+  const old = shared.tables.find((t) => t.key === key);
   if (old !== undefined) return old.out;
   const { constants } = shared.module;
   const tensors = Object.fromEntries(
@@ -90,19 +105,25 @@ function tableBuffers(shared: Shared, request: TableRequest): Readonly<Record<st
   );
   const perM = request.perM === true ? { perM: true } : {};
   const out = Object.fromEntries(
-    Object.entries(request.sizes).map(([role, size]) => [role, shared.buffers.push({ kind: "table", size: sizeSource(size), ...perM }) - 1]),
+    Object.entries(request.sizes).map(([role, size]) => [
+      role,
+      shared.buffers.push({ kind: "table", size: sizeSource(size), ...perM }) - 1,
+    ]),
   );
-  shared.tables.push({ request: { ...request, tensors }, out });
+  shared.tables.push({ key, request: { ...request, tensors }, out });
   return out;
 }
 
 /** `{POINTS:d.M,...}` */
-const record = (fields: Readonly<Record<string, Size>>): string => `{${Object.entries(fields).map(([name, value]) => `${name}:${value}`).join(",")}}`;
+const record = (fields: Readonly<Record<string, Size>>): string =>
+  `{${Object.entries(fields)
+    .map(([name, value]) => `${name}:${value}`)
+    .join(",")}}`;
 
 function dispatchSource(shared: Shared, spec: DispatchSpec): DispatchSource {
   const { kernel, bindings } = spec.built;
   if (kernel.buffers.length > maxStorageBuffers) bug(`${kernel.name} binds ${kernel.buffers.length} storage buffers`);
-  const wgsl = emitWgsl(kernel, shared.names);
+  const wgsl = emitWgsl(kernel);
   let index = shared.kernels.findIndex((k) => k.wgsl === wgsl);
   if (index < 0) index = shared.kernels.push({ kernel, wgsl }) - 1;
   return {
@@ -116,7 +137,16 @@ function dispatchSource(shared: Shared, spec: DispatchSpec): DispatchSource {
 
 function costOf(spec: DispatchSpec, schedule: string, value: ValueId): DispatchCost {
   const { flops, bytes, minimum, serial = 1 } = spec.cost;
-  return { kernel: spec.built.kernel.name, schedule, value, flops: `${flops}`, bytes: `${bytes}`, minimum: `${minimum}`, serial: `${serial}`, when: spec.when };
+  return {
+    kernel: spec.built.kernel.name,
+    schedule,
+    value,
+    flops: `${flops}`,
+    bytes: `${bytes}`,
+    minimum: `${minimum}`,
+    serial: `${serial}`,
+    when: spec.when,
+  };
 }
 
 interface LoweredEntry {
@@ -150,7 +180,8 @@ function lowerEntry(shared: Shared, graph: Graph, entry: Entry, mode: Mode): Low
       }
       default: {
         const name = outputNames.get(id);
-        if (name !== undefined) return { ...own, buffer: bufferFor(shared, `output:${name}`, () => ({ kind: "output", name })), layout: external };
+        if (name !== undefined)
+          return { ...own, buffer: bufferFor(shared, `output:${name}`, () => ({ kind: "output", name })), layout: external };
         return { ...own, buffer: temp(elements(node.type, entry)), layout: hasLength(node.type) && entry !== "step" ? "BCL" : "BC" };
       }
     }
@@ -206,7 +237,10 @@ function orderPrepared(shared: Shared, keys: readonly string[]): readonly (reado
 }
 
 /** The kernels that programs use, those of one name side by side: compression finds what they share. */
-function orderKernels(kernels: Shared["kernels"], programs: readonly VirtualProgram[]): { readonly ordered: Shared["kernels"]; readonly renumber: (d: DispatchSource) => DispatchSource } {
+function orderKernels(
+  kernels: Shared["kernels"],
+  programs: readonly VirtualProgram[],
+): { readonly ordered: Shared["kernels"]; readonly renumber: (d: DispatchSource) => DispatchSource } {
   const used = new Set(programs.flatMap((p) => [...p.prepare, ...p.body].map((d) => d.kernel)));
   const order = [...used].toSorted((a, b) => (kernels[a]?.kernel.name ?? "").localeCompare(kernels[b]?.kernel.name ?? "") || a - b);
   const places = new Map(order.map((kernel, place) => [kernel, place]));
@@ -243,8 +277,18 @@ export const parallelModes: readonly Mode[] = ["convolution", "scan", "chunked"]
  */
 export function lower(module: Module, options: LowerOptions): Lowered {
   const graph = separateOutputs(module.graph);
-  const shared: Shared = { module, options, buffers: [], kernels: [], names: shortNames(), tensors: new Map(), tables: [], known: new Map(), prepared: new Map() };
-  for (const node of graph.nodes) if (node.op === "input") bufferFor(shared, `input:${node.name}`, () => ({ kind: "input", name: node.name }));
+  const shared: Shared = {
+    module,
+    options,
+    buffers: [],
+    kernels: [],
+    tensors: new Map(),
+    tables: [],
+    known: new Map(),
+    prepared: new Map(),
+  };
+  for (const node of graph.nodes)
+    if (node.op === "input") bufferFor(shared, `input:${node.name}`, () => ({ kind: "input", name: node.name }));
   const step = lowerEntry(shared, graph, "step", "recurrence");
   if ("unserved" in step) bug(`nothing runs one step of ${step.unserved.op}`);
   const entries = parallelModes.flatMap((mode) => {
@@ -273,12 +317,16 @@ export function lower(module: Module, options: LowerOptions): Lowered {
     ]),
   ];
   const kernels = orderKernels(shared.kernels, programs);
-  const memory = planMemory(shared.buffers, programs.map((p) => ({ name: p.name, prepare: p.prepare.map(kernels.renumber), body: p.body.map(kernels.renumber) })));
+  const memory = planMemory(
+    shared.buffers,
+    programs.map((p) => ({ name: p.name, prepare: p.prepare.map(kernels.renumber), body: p.body.map(kernels.renumber) })),
+  );
   const program = (name: string): { prepare: readonly DispatchSource[]; body: readonly DispatchSource[] } => {
     const found = memory.programs.find((p) => p.name === name) ?? bug(`no program ${name}`);
     return { prepare: found.prepare, body: found.body };
   };
-  const byMode = <T>(of: (entry: (typeof entries)[number]) => T): Partial<Record<Mode, T>> => Object.fromEntries(entries.map((e) => [e.mode, of(e)]));
+  const byMode = <T>(of: (entry: (typeof entries)[number]) => T): Partial<Record<Mode, T>> =>
+    Object.fromEntries(entries.map((e) => [e.mode, of(e)]));
   return {
     plan: {
       format: 1,
@@ -311,7 +359,10 @@ export function lower(module: Module, options: LowerOptions): Lowered {
   };
 }
 
-const tensorSpec = (name: string, node: Node): { name: string; dtype: "f32" | "i32"; dims: readonly (number | "B" | "L")[]; names: readonly string[] } => ({
+const tensorSpec = (
+  name: string,
+  node: Node,
+): { name: string; dtype: "f32" | "i32"; dims: readonly (number | "B" | "L")[]; names: readonly string[] } => ({
   name,
   dtype: node.type.dtype,
   dims: node.type.dims.map((d) => d.size),

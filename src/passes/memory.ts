@@ -61,7 +61,9 @@ const largest = (sizes: ReadonlySet<string>): string => (sizes.size === 1 ? [...
 
 export function planMemory(buffers: readonly BufferSource[], programs: readonly VirtualProgram[]): MemoryPlan {
   const used = new Set(programs.flatMap((p) => [...p.prepare, ...p.body].flatMap((d) => d.bind)));
-  const kept = buffers.map((b, i) => ({ b, i })).filter(({ b, i }) => b.kind !== "temp" && (used.has(i) || b.kind === "table" || b.kind === "input" || b.kind === "output"));
+  const kept = buffers
+    .map((b, i) => ({ b, i }))
+    .filter(({ b, i }) => b.kind !== "temp" && (used.has(i) || b.kind === "table" || b.kind === "input" || b.kind === "output"));
   const numbers = new Map(kept.map(({ i }, n) => [i, n]));
   const slotSizes: Set<string>[] = [];
   const slots: MemorySlot[] = [];
@@ -74,9 +76,16 @@ export function planMemory(buffers: readonly BufferSource[], programs: readonly 
       (slotSizes[slot] ??= new Set()).add(size);
       slots.push({ program: name, slot, value: buffer, size, first, last });
     }
-    return dispatches.map((d) => ({ ...d, bind: d.bind.map((b) => numbers.get(b) ?? kept.length + (assigned.get(b) ?? bug(`buffer ${b} has no place`))) }));
+    return dispatches.map((d) => ({
+      ...d,
+      bind: d.bind.map((b) => numbers.get(b) ?? kept.length + (assigned.get(b) ?? bug(`buffer ${b} has no place`))),
+    }));
   };
-  const rewritten = programs.map((p) => ({ name: p.name, prepare: rewrite(`${p.name}.prepare`, p.prepare), body: rewrite(p.name, p.body) }));
+  const rewritten = programs.map((p) => ({
+    name: p.name,
+    prepare: rewrite(`${p.name}.prepare`, p.prepare),
+    body: rewrite(p.name, p.body),
+  }));
   return {
     buffers: [...kept.map(({ b }) => b), ...slotSizes.map((sizes): BufferSource => ({ kind: "temp", size: largest(sizes) }))],
     programs: rewritten,

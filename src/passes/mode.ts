@@ -27,7 +27,7 @@ export interface ProgramEstimate {
 }
 
 /** The sizes of one execution from zero; workgroup memory of 16 KB where `points` is not given. */
-export const dimsFor = (B: number, L: number, points = 2048): Dims => ({ B, L, t: 0, pos: 0, M: fftPoints(L), F: points });
+export const dimsFor = (B: number, L: number, points = 2048): Dims => ({ B, L, t: 0, pos: 0, M: fftPoints(L), F: points, W: 256 });
 
 /** Evaluates source over `d`. */
 export function evaluateSize(source: string, d: Dims): number {
@@ -37,7 +37,11 @@ export function evaluateSize(source: string, d: Dims): number {
 export function estimateDispatch(cost: DispatchCost, d: Dims): Omit<ProgramEstimate, "dispatches"> {
   const [flops, bytes, minimum, serial] = [cost.flops, cost.bytes, cost.minimum, cost.serial].map((source) => evaluateSize(source, d));
   if (flops === undefined || bytes === undefined || minimum === undefined || serial === undefined) bug("a cost has no value");
-  const work = Math.max(flops / referenceDevice.flopsPerSecond, bytes / referenceDevice.bytesPerSecond, serial * referenceDevice.secondsPerSerialStep);
+  const work = Math.max(
+    flops / referenceDevice.flopsPerSecond,
+    bytes / referenceDevice.bytesPerSecond,
+    serial * referenceDevice.secondsPerSerialStep,
+  );
   return { flops, bytes, minimum, seconds: referenceDevice.secondsPerDispatch + work };
 }
 
@@ -81,7 +85,14 @@ function chooseAmong(candidates: (length: number) => readonly ModeCost[], maxLen
   const best = lengths.map((length) => {
     const rows = table.filter((row) => row.length === length).toSorted((a, b) => a.estimate.seconds - b.estimate.seconds);
     const [first = bug("no mode"), second] = rows;
-    return { length, mode: first.mode, reason: second === undefined ? "the only mode" : `${microseconds(first.estimate.seconds)} against ${microseconds(second.estimate.seconds)} (${second.mode})` };
+    return {
+      length,
+      mode: first.mode,
+      reason:
+        second === undefined
+          ? "the only mode"
+          : `${microseconds(first.estimate.seconds)} against ${microseconds(second.estimate.seconds)} (${second.mode})`,
+    };
   });
   const changes = best.filter((b, i) => i === 0 || best[i - 1]?.mode !== b.mode);
   return { source: thresholds(changes), reasons: changes.map((c) => `from L = ${c.length}: ${c.mode}, ${c.reason}`), table };
@@ -98,13 +109,25 @@ function thresholds(changes: readonly { readonly length: number; readonly mode: 
 /** The choice of mode for whole sequences and for resumed streams, of one sequence each. */
 export function chooseModes(lowered: Lowered, forced: Mode | undefined): { readonly whole: ModeChoice; readonly resume: ModeChoice } {
   const { maxLength } = lowered.plan;
-  const candidates = (kind: "whole" | "resume") => (length: number): readonly ModeCost[] => {
-    const d = dimsFor(1, length);
-    const parallel = Object.entries(lowered.costs[kind]).map(([mode, costs]): ModeCost => ({ length, mode: mode as Mode, estimate: estimate(costs.body, d) }));
-    const step = estimate(lowered.costs.step.body, dimsFor(1, 1));
-    const stepped = { dispatches: step.dispatches * length, flops: step.flops * length, bytes: step.bytes * length, minimum: step.minimum * length, seconds: step.seconds * length };
-    const rows = [...parallel, { length, mode: "recurrence" as const, estimate: stepped }];
-    return forced === undefined ? rows : rows.filter((r) => r.mode === forced);
-  };
+  const candidates =
+    (kind: "whole" | "resume") =>
+    (length: number): readonly ModeCost[] => {
+      const d = dimsFor(1, length);
+      const parallel = Object.entries(lowered.costs[kind]).map(([mode, costs]): ModeCost => ({
+        length,
+        mode: mode as Mode,
+        estimate: estimate(costs.body, d),
+      }));
+      const step = estimate(lowered.costs.step.body, dimsFor(1, 1));
+      const stepped = {
+        dispatches: step.dispatches * length,
+        flops: step.flops * length,
+        bytes: step.bytes * length,
+        minimum: step.minimum * length,
+        seconds: step.seconds * length,
+      };
+      const rows = [...parallel, { length, mode: "recurrence" as const, estimate: stepped }];
+      return forced === undefined ? rows : rows.filter((r) => r.mode === forced);
+    };
   return { whole: chooseAmong(candidates("whole"), maxLength), resume: chooseAmong(candidates("resume"), maxLength) };
 }

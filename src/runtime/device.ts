@@ -39,6 +39,12 @@ export class Device {
     return given ? new Device(given, false) : new Device(await requestDevice(gpu), true);
   }
 
+  /** Whether a CPU runs the lanes of a workgroup one after another, so that every barrier switches between all of them. */
+  get software(): boolean {
+    const { architecture = "", description = "" } = (this.gpu.adapterInfo as GPUAdapterInfo | undefined) ?? {};
+    return /swiftshader|llvmpipe|basic render/i.test(`${architecture} ${description}`);
+  }
+
   /** Ends every wait on this device. */
   fail(message: string): void {
     this.failed ??= new DeviceLostError(message);

@@ -78,7 +78,8 @@ export class Executor {
   /** The dims of an execution on this device; a complex number of an FFT takes 8 bytes. */
   dims(B: number, L: number, pos = 0): Dims {
     const F = 2 ** Math.floor(Math.log2(this.device.gpu.limits.maxComputeWorkgroupStorageSize / 8));
-    return { B, L, t: 0, pos, M: fftPoints(L), F };
+    const W = this.device.software ? 32 : 256;
+    return { B, L, t: 0, pos, M: fftPoints(L), F, W };
   }
 
   /** Uploads weights and tables, and compiles what most calls will need. Throws: LimitError. */

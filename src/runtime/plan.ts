@@ -18,6 +18,8 @@ export interface Dims {
   readonly M: number;
   /** The most FFT points whose transform fits this device's workgroup memory (a power of two). */
   readonly F: number;
+  /** The most lanes worth having in one workgroup where a kernel may choose: fewer on adapters that are a CPU. */
+  readonly W: number;
 }
 
 /** The least power of two not below L. */

@@ -62,7 +62,8 @@ function multiply(a: Float64Array, b: Float64Array, N: number): Float64Array {
 function apply(m: Float64Array, x: Float64Array, transpose: boolean): Float64Array {
   const N = x.length;
   const out = new Float64Array(N);
-  for (let i = 0; i < N; i++) for (let j = 0; j < N; j++) out[i] = (out[i] ?? 0) + (m[transpose ? j * N + i : i * N + j] ?? 0) * (x[j] ?? 0);
+  for (let i = 0; i < N; i++)
+    for (let j = 0; j < N; j++) out[i] = (out[i] ?? 0) + (m[transpose ? j * N + i : i * N + j] ?? 0) * (x[j] ?? 0);
   return out;
 }
 

@@ -16,7 +16,9 @@ test("random small graphs", async () => {
     for (const mode of model.info.modes) {
       const out = await model.run(toInputs(compiled, inputs), { mode });
       const e = errorOf(out, expected);
-      if (!(e < 2e-5)) { console.log(mode, e, printGraph(compiled.module.graph)); }
+      if (!(e < 2e-5)) {
+        console.log(mode, e, printGraph(compiled.module.graph));
+      }
       expect.soft(e).toBeLessThan(2e-5);
     }
     model.destroy();

@@ -42,7 +42,8 @@ export function toInputs(compiled: Compiled, inputs: Constants): Record<string, 
 }
 
 /** Inputs rounded to what a device sees. */
-export const rounded = (inputs: Constants): Map<string, Constant> => new Map([...inputs].map(([name, c]) => [name, { shape: c.shape, data: c.data.map(Math.fround) }]));
+export const rounded = (inputs: Constants): Map<string, Constant> =>
+  new Map([...inputs].map(([name, c]) => [name, { shape: c.shape, data: c.data.map(Math.fround) }]));
 
 /** Largest error over all outputs, relative to each output's scale. */
 export function errorOf(actual: Record<string, TensorOutput>, expected: Constants): number {

@@ -69,20 +69,55 @@ export async function compileCase(c: SsmCase): Promise<Compiled> {
   const g = graphBuilder("case");
   const constants = new Map<string, Constant>();
   const param = (name: string, shape: readonly (readonly [string, number])[], value: (i: number) => number): number => {
-    constants.set(name, filled(shape.map(([, s]) => s), value));
+    constants.set(
+      name,
+      filled(
+        shape.map(([, s]) => s),
+        value,
+      ),
+    );
     return g.param(name, dims(...shape));
   };
   const { H, N } = c;
-  const x = g.input("x", { dtype: "f32", dims: [{ name: "B", size: "B" }, { name: "L", size: "L" }, { name: "H", size: H }] });
+  const x = g.input("x", {
+    dtype: "f32",
+    dims: [
+      { name: "B", size: "B" },
+      { name: "L", size: "L" },
+      { name: "H", size: H },
+    ],
+  });
   const euler = c.discretization === "euler";
   if (c.structure === "s4d") {
     const half = N / 2;
     const frequency = euler ? 0.5 : 4 * half;
     const args = [
-      param("C", [["H", H], ["N", half], ["c", 2]], signed),
+      param(
+        "C",
+        [
+          ["H", H],
+          ["N", half],
+          ["c", 2],
+        ],
+        signed,
+      ),
       param("log_dt", [["H", H]], () => Math.LN10 * (c.logDelta + 0.2 * signed())),
-      param("log_A_real", [["H", H], ["N", half]], () => Math.log(0.5) + signed()),
-      param("A_imag", [["H", H], ["N", half]], () => frequency * signed()),
+      param(
+        "log_A_real",
+        [
+          ["H", H],
+          ["N", half],
+        ],
+        () => Math.log(0.5) + signed(),
+      ),
+      param(
+        "A_imag",
+        [
+          ["H", H],
+          ["N", half],
+        ],
+        () => frequency * signed(),
+      ),
       param("D", [["H", H]], signed),
     ];
     const y = g.ssm({ stage: "family", family: "s4d", discretization: c.discretization, state: N, options: {} }, [x, ...args]);
@@ -91,10 +126,38 @@ export async function compileCase(c: SsmCase): Promise<Compiled> {
   const A = denseMatrix(N, c.structure === "normal", uniform);
   const delta = euler ? Math.min(10 ** c.logDelta, 0.1 / N) : 10 ** c.logDelta;
   const args = [
-    param("A", [["N", N], ["N2", N]], (i) => A[i] ?? 0),
-    param("B", [["N", N], ["M", 1]], signed),
-    param("C", [["P", 1], ["N", N]], signed),
-    param("D", [["P", 1], ["M", 1]], signed),
+    param(
+      "A",
+      [
+        ["N", N],
+        ["N2", N],
+      ],
+      (i) => A[i] ?? 0,
+    ),
+    param(
+      "B",
+      [
+        ["N", N],
+        ["M", 1],
+      ],
+      signed,
+    ),
+    param(
+      "C",
+      [
+        ["P", 1],
+        ["N", N],
+      ],
+      signed,
+    ),
+    param(
+      "D",
+      [
+        ["P", 1],
+        ["M", 1],
+      ],
+      signed,
+    ),
     param("delta", [], () => delta),
   ];
   const y = g.ssm({ stage: "family", family: "dense", discretization: c.discretization, state: N, options: {} }, [x, ...args]);
@@ -122,7 +185,12 @@ export async function checkCase(c: SsmCase): Promise<{ readonly errors: readonly
   const x = filled([c.B, c.L, c.H], () => Math.fround(2 * uniform() - 1));
   const inputs = new Map([["x", x]]);
   const fromZero = interpret(graph, constants, inputs);
-  const before = new Map([...fromZero.state.nodes].map(([id, s]) => [id, s.map((v) => Math.fround(v + 0.5 * (2 * uniform() - 1) * Math.max(...s.map(Math.abs))))]));
+  const before = new Map(
+    [...fromZero.state.nodes].map(([id, s]) => [
+      id,
+      s.map((v) => Math.fround(v + 0.5 * (2 * uniform() - 1) * Math.max(...s.map(Math.abs)))),
+    ]),
+  );
   const state: GraphState = { position: 7, nodes: before };
   const fromState = interpret(graph, constants, inputs, { state });
   let resumeMode: Mode = "recurrence";

@@ -5,7 +5,22 @@
 import { bug } from "../../ir/error.ts";
 import type { ConvNode } from "../../ir/graph.ts";
 import { add, dim, div, f32, fma, ge, type KernelBuilder, kernelBuilder, type KExpr, lt, mod, mul, select, sub, u32 } from "./kit.ts";
-import { applyPost, channelsOf, type Coords, elements, flatGrid, flatLane, groupsOf, type LowerContext, postBytes, read, schedule, type Schedule, type ValueRef, write } from "./schedule.ts";
+import {
+  applyPost,
+  channelsOf,
+  type Coords,
+  elements,
+  flatGrid,
+  flatLane,
+  groupsOf,
+  type LowerContext,
+  postBytes,
+  read,
+  schedule,
+  type Schedule,
+  type ValueRef,
+  write,
+} from "./schedule.ts";
 
 interface Tail {
   readonly buffer: number;
@@ -86,7 +101,17 @@ function moveTail(x: ValueRef, tail: Tail, taps: number, channels: number, conte
     });
   });
   const bytes = `${8 * (taps - 1) * channels}*d.B`;
-  context.emit({ built: k.finish(), grid: flatGrid(groupsOf(`d.B*${channels}`, 64)), cost: { flops: 0, bytes, minimum: bytes, serial: taps - 1 } });
+  context.emit({
+    built: k.finish(),
+    grid: flatGrid(groupsOf(`d.B*${channels}`, 64)),
+    cost: { flops: 0, bytes, minimum: bytes, serial: taps - 1 },
+  });
 }
 
-export const convSchedule: Schedule = schedule<ConvNode>({ name: "conv-taps", doc: "one lane an element, taps unrolled", op: "conv", applies: () => true, lower });
+export const convSchedule: Schedule = schedule<ConvNode>({
+  name: "conv-taps",
+  doc: "one lane an element, taps unrolled",
+  op: "conv",
+  applies: () => true,
+  lower,
+});

@@ -2,7 +2,22 @@
 import { bug } from "../../ir/error.ts";
 import type { EmbedNode } from "../../ir/graph.ts";
 import { add, dim, div, kernelBuilder, lt, max, min, mod, mul, uint } from "./kit.ts";
-import { applyPost, channelsOf, type Coords, elements, flatGrid, flatLane, groupsOf, type LowerContext, positionCoords, postBytes, read, schedule, type Schedule, write } from "./schedule.ts";
+import {
+  applyPost,
+  channelsOf,
+  type Coords,
+  elements,
+  flatGrid,
+  flatLane,
+  groupsOf,
+  type LowerContext,
+  positionCoords,
+  postBytes,
+  read,
+  schedule,
+  type Schedule,
+  write,
+} from "./schedule.ts";
 
 function lower(node: EmbedNode, id: number, context: LowerContext): void {
   const [ids = bug("embed"), table = bug("embed")] = node.args;
@@ -27,4 +42,10 @@ function lower(node: EmbedNode, id: number, context: LowerContext): void {
   context.emit({ built: k.finish(), grid: flatGrid(groupsOf(size, 64)), cost: { flops: 0, bytes, minimum: bytes } });
 }
 
-export const embedSchedule: Schedule = schedule<EmbedNode>({ name: "embed-elements", doc: "one lane an element", op: "embed", applies: () => true, lower });
+export const embedSchedule: Schedule = schedule<EmbedNode>({
+  name: "embed-elements",
+  doc: "one lane an element",
+  op: "embed",
+  applies: () => true,
+  lower,
+});

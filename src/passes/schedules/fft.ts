@@ -6,7 +6,29 @@
  * Nussbaumer's convolution modulo z^M - i.
  */
 import { bug } from "../../ir/error.ts";
-import { add, cadd, cmul, type Complex, conj, csub, div, eq, f32, type KernelBuilder, kernelBuilder, type KExpr, lane, mod, mul, neg, type Operand, shl, shr, sub } from "./kit.ts";
+import {
+  add,
+  bitand,
+  cadd,
+  cmul,
+  type Complex,
+  conj,
+  csub,
+  div,
+  eq,
+  f32,
+  type KernelBuilder,
+  kernelBuilder,
+  type KExpr,
+  lane,
+  mod,
+  mul,
+  neg,
+  type Operand,
+  shl,
+  shr,
+  sub,
+} from "./kit.ts";
 
 /** Where an FFT finds and leaves its points. */
 export interface Points {
@@ -69,7 +91,7 @@ export function fftConstants(points: string, columns: string): Readonly<Record<s
   return {
     POINTS: points,
     COLUMNS: columns,
-    LANES: `Math.min(256,${points}/8*${columns})`,
+    LANES: `Math.min(d.W,${points}/8*${columns})`,
     PASSES: `Math.floor(Math.log2(${points})/3)`,
     RADIX: `2**(Math.log2(${points})%3)`,
   };
@@ -121,7 +143,12 @@ function octetRoots(k: KernelBuilder, shape: FftShape, exponent: KExpr): Complex
 }
 
 /** Runs `body` on every octet of this lane: its points at `base + r * stride`. */
-function eachOctet(k: KernelBuilder, shape: FftShape, pass: Operand, body: (octet: { base: KExpr; stride: KExpr; exponent: KExpr }) => void): void {
+function eachOctet(
+  k: KernelBuilder,
+  shape: FftShape,
+  pass: Operand,
+  body: (octet: { base: KExpr; stride: KExpr; exponent: KExpr }) => void,
+): void {
   const shift = k.let("shift", mul(pass, 3));
   const stride = k.let("stride", shr(div(shape.points, 8), shift));
   k.for(
@@ -129,9 +156,8 @@ function eachOctet(k: KernelBuilder, shape: FftShape, pass: Operand, body: (octe
     shape.lane,
     div(shape.points, 8),
     (o) => {
-      const block = k.let("block", div(o, stride));
-      const j = k.let("j", sub(o, mul(block, stride)));
-      body({ base: k.let("base", add(mul(block, mul(stride, 8)), j)), stride, exponent: k.let("exponent", shl(j, shift)) });
+      const j = k.let("j", bitand(o, sub(stride, 1)));
+      body({ base: k.let("base", sub(mul(o, 8), mul(j, 7))), stride, exponent: k.let("exponent", shl(j, shift)) });
     },
     shape.lanes,
   );
@@ -145,7 +171,8 @@ function octetPass(k: KernelBuilder, shape: FftShape, pass: Operand, memory: Poi
     const roots = octetRoots(k, shape, exponent);
     const places = octet.map((r) => k.let("place", add(base, mul(stride, r))));
     const points = places.map((place) => k.letComplex("x", memory.load(place)));
-    const turn = (value: Complex, r: number): Complex => (r === 0 ? value : k.letComplex("x", cmul(value, direction === "forward" ? at(roots, r) : conj(at(roots, r)))));
+    const turn = (value: Complex, r: number): Complex =>
+      r === 0 ? value : k.letComplex("x", cmul(value, direction === "forward" ? at(roots, r) : conj(at(roots, r))));
     const results = direction === "forward" ? dft8(k, points, -1).map(turn) : dft8(k, points.map(turn), 1);
     results.forEach((value, r) => memory.store(places[r] ?? bug("no place"), value));
   });
@@ -226,7 +253,14 @@ export function inverseFft(k: KernelBuilder, shape: FftShape, source: Points["lo
 }
 
 /** Forward, `between` on every point of the spectrum (index in stored order), inverse without the factor 1/points. */
-export function convolveFft(k: KernelBuilder, shape: FftShape, source: Points["load"], memory: Points, sink: Points["store"], between: (index: KExpr, value: Complex) => Complex): void {
+export function convolveFft(
+  k: KernelBuilder,
+  shape: FftShape,
+  source: Points["load"],
+  memory: Points,
+  sink: Points["store"],
+  between: (index: KExpr, value: Complex) => Complex,
+): void {
   forwardPasses(k, shape, source, memory);
   middlePass(k, shape, memory, (x, base) => {
     butterflies(k, shape, x, -1);
@@ -263,4 +297,3 @@ export function storeComplex(k: KernelBuilder, buffer: string, index: KExpr, val
   k.store(buffer, i, value.re);
   k.store(buffer, add(i, 1), value.im);
 }
-

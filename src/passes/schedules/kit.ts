@@ -98,6 +98,11 @@ export const float = (a: KExpr): KExpr => ({ op: "call", type: "f32", fn: "float
 export const uint = (a: KExpr): KExpr => ({ op: "call", type: "u32", fn: "uint", args: [a] });
 export const select = (cond: KExpr, a: KExpr, b: KExpr): KExpr => ({ op: "call", type: a.type, fn: "select", args: [cond, a, b] });
 export const unary = (fn: KFn, a: KExpr): KExpr => ({ op: "call", type: a.type, fn, args: [a] });
+/** The four numbers of a `vec4f` variable. */
+export function components(vector: KExpr): readonly KExpr[] {
+  const of = vector.op === "var" ? vector.name : bug("only a variable has components");
+  return ([0, 1, 2, 3] as const).map((index) => ({ op: "component", type: "f32", of, index }));
+}
 /** a * b + c */
 export const fma = (a: Operand, b: Operand, c: Operand): KExpr => add(mul(a, b), c);
 
@@ -191,7 +196,8 @@ export function kernelBuilder(kernelName: string, lanes: Operand): KernelBuilder
   return {
     let: (name, value) => (value.op === "lit" || value.op === "var" ? value : declare("let", name, value)),
     var: (name, value) => declare("var", name, value),
-    assign: (variable, value) => emit({ op: "assign", name: variable.op === "var" ? variable.name : bug("assignment to no variable"), value }),
+    assign: (variable, value) =>
+      emit({ op: "assign", name: variable.op === "var" ? variable.name : bug("assignment to no variable"), value }),
     letComplex: (name, value) => ({ re: declare("let", `${name}_re`, value.re), im: declare("let", `${name}_im`, value.im) }),
     for: (name, from, to, body, step = 1) => {
       const [start, end] = pair(from, to);
@@ -200,24 +206,51 @@ export function kernelBuilder(kernelName: string, lanes: Operand): KernelBuilder
         fresh = unique(name);
         body({ op: "var", type: start.type, name: fresh });
       });
-      emit({ op: "for", name: fresh, from: start, to: end, step: typeof step === "number" ? { op: "lit", type: start.type, value: step } : step, body: inner });
+      emit({
+        op: "for",
+        name: fresh,
+        from: start,
+        to: end,
+        step: typeof step === "number" ? { op: "lit", type: start.type, value: step } : step,
+        body: inner,
+      });
     },
     if: (cond, then, otherwise) => emit({ op: "if", cond, then: nest(then), otherwise: otherwise === undefined ? [] : nest(otherwise) }),
     barrier: () => emit({ op: "barrier" }),
     comment: (text) => emit({ op: "comment", text }),
     bind,
-    load: (name, index) => ({ op: "load", type: buffers.find((b) => b.name === name)?.type ?? bug(`no buffer ${name}`), buffer: name, index }),
+    load: (name, index) => ({
+      op: "load",
+      type: buffers.find((b) => b.name === name)?.type ?? bug(`no buffer ${name}`),
+      buffer: name,
+      index,
+    }),
     store: (buffer, index, value) => emit({ op: "store", buffer, index, value }),
     shared: (name, size, type = "f32") => {
       shared.push({ name, type, size: typeof size === "number" ? u32(size) : size });
       return name;
     },
-    loadShared: (array, index) => ({ op: "shared", type: shared.find((s) => s.name === array)?.type ?? bug(`no shared ${array}`), array, index }),
+    loadShared: (array, index) => ({
+      op: "shared",
+      type: shared.find((s) => s.name === array)?.type ?? bug(`no shared ${array}`),
+      array,
+      index,
+    }),
     storeShared: (array, index, value) => emit({ op: "storeShared", array, index, value }),
     override: (name, value) => {
       overrides.push({ name, value });
       return override(name);
     },
-    finish: () => ({ kernel: { name: kernelName, lanes: typeof lanes === "number" ? u32(lanes) : lanes, buffers, shared, overrides, body: frames[0] ?? [] }, bindings }),
+    finish: () => ({
+      kernel: {
+        name: kernelName,
+        lanes: typeof lanes === "number" ? u32(lanes) : lanes,
+        buffers,
+        shared,
+        overrides,
+        body: frames[0] ?? [],
+      },
+      bindings,
+    }),
   };
 }

@@ -91,18 +91,24 @@ export function convolutionKernel(id: ValueId, lti: Lti, context: LowerContext):
       const sum = k.var("sum", select(eq(l, 0), k.load(skip, head), f32(0)));
       const leftBase = k.let("left_base", add(mul(head, lti.components * lti.block), i));
       const rightBase = k.let("right_base", mul(add(mul(head, lti.blocks), j), lti.components));
-      k.for("m", 0, lti.components, (m) => k.assign(sum, fma(k.load(left, add(leftBase, mul(m, lti.block))), k.load(right, add(rightBase, m)), sum)));
+      k.for("m", 0, lti.components, (m) =>
+        k.assign(sum, fma(k.load(left, add(leftBase, mul(m, lti.block))), k.load(right, add(rightBase, m)), sum)),
+      );
       k.store(out, add(mul(h, points), l), sum);
     });
     const tables = `4*${lti.components}*${lti.channels}*(${lti.block}+Math.ceil(d.M/${lti.block}))`;
     emit({
       built: k.finish(),
       grid: [groupsOf("d.M", 64), lti.channels, 1],
-      cost: { flops: `${2 * lti.components * lti.channels}*d.M`, bytes: `${4 * lti.channels}*d.M+${4 * lti.channels * lti.components}*65*Math.ceil(d.M/64)`, minimum: `${4 * lti.channels}*d.M+${tables}`, serial: lti.components },
+      cost: {
+        flops: `${2 * lti.components * lti.channels}*d.M`,
+        bytes: `${4 * lti.channels}*d.M+${4 * lti.channels * lti.components}*65*Math.ceil(d.M/64)`,
+        minimum: `${4 * lti.channels}*d.M+${tables}`,
+        serial: lti.components,
+      },
     });
   });
 }
 
 /** State components of all channels, `[B][S][H]`. */
 export const stateOf = (id: ValueId, lti: Lti, context: LowerContext): number => context.state(id, `d.B*${lti.components * lti.channels}`);
-

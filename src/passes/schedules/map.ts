@@ -2,12 +2,34 @@
 import { bug } from "../../ir/error.ts";
 import type { ConcatNode, MapNode, Node } from "../../ir/graph.ts";
 import { dim, div, fromExpr, type KernelBuilder, kernelBuilder, lt, mod, mul, select, sub } from "./kit.ts";
-import { channelsOf, type Coords, elements, flatGrid, flatLane, flopsOf, groupsOf, hasLength, type LowerContext, read, schedule, type Schedule, stepTime, write } from "./schedule.ts";
+import {
+  channelsOf,
+  type Coords,
+  elements,
+  flatGrid,
+  flatLane,
+  flopsOf,
+  groupsOf,
+  hasLength,
+  type LowerContext,
+  read,
+  schedule,
+  type Schedule,
+  stepTime,
+  write,
+} from "./schedule.ts";
 
 const lanes = 64;
 
 /** Runs `body` at every element of the node's result. */
-function everyElement(name: string, node: Node, id: number, context: LowerContext, flops: number, body: (k: KernelBuilder, at: Coords) => void): void {
+function everyElement(
+  name: string,
+  node: Node,
+  id: number,
+  context: LowerContext,
+  flops: number,
+  body: (k: KernelBuilder, at: Coords) => void,
+): void {
   const k = kernelBuilder(name, lanes);
   const result = context.result(id);
   const count = elements(node.type, context.entry);
@@ -56,7 +78,13 @@ export const concatSchedule: Schedule = schedule<ConcatNode>({
         const start = starts[i] ?? 0;
         const inside = k.let("inside", select(lt(at.c, start), { op: "lit", type: "u32", value: 0 }, sub(at.c, start)));
         const last = (widths[i] ?? 1) - 1;
-        return k.let("source", read(k, context.value(a), { ...at, c: { op: "call", type: "u32", fn: "min", args: [inside, { op: "lit", type: "u32", value: last }] } }));
+        return k.let(
+          "source",
+          read(k, context.value(a), {
+            ...at,
+            c: { op: "call", type: "u32", fn: "min", args: [inside, { op: "lit", type: "u32", value: last }] },
+          }),
+        );
       });
       const picked = sources.reduceRight((rest, source, i) => select(lt(at.c, (starts[i] ?? 0) + (widths[i] ?? 0)), source, rest));
       write(k, context.result(id), at, picked);

@@ -4,8 +4,23 @@
  */
 import { bug } from "../../ir/error.ts";
 import type { MatmulNode } from "../../ir/graph.ts";
-import { add, and, dim, div, f32, fma, group, type KExpr, kernelBuilder, lane, lt, min, mod, mul, sub } from "./kit.ts";
-import { applyPost, channelsOf, type Coords, elements, flopsOf, hasLength, type LowerContext, positionCoords, positions, postBytes, read, schedule, type Schedule, write } from "./schedule.ts";
+import { add, and, components, dim, div, f32, fma, group, type KExpr, kernelBuilder, lane, lt, min, mod, mul, sub } from "./kit.ts";
+import {
+  applyPost,
+  channelsOf,
+  type Coords,
+  elements,
+  flopsOf,
+  hasLength,
+  type LowerContext,
+  positionCoords,
+  positions,
+  postBytes,
+  read,
+  schedule,
+  type Schedule,
+  write,
+} from "./schedule.ts";
 
 interface Shape {
   readonly inputs: number;
@@ -18,7 +33,12 @@ function shapeOf(node: MatmulNode, context: LowerContext): Shape {
   const [x = bug("matmul without x"), w = bug("matmul without w")] = node.args;
   const weight = context.graph.nodes[w];
   if (weight?.op !== "param") bug("a matmul's weight is no parameter");
-  return { inputs: channelsOf(context.value(x).type), outputs: channelsOf(node.type), parts: node.parts, weight: context.weight(weight.name, true) };
+  return {
+    inputs: channelsOf(context.value(x).type),
+    outputs: channelsOf(node.type),
+    parts: node.parts,
+    weight: context.weight(weight.name, true),
+  };
 }
 
 const across = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
@@ -33,7 +53,9 @@ function lowerRows(node: MatmulNode, id: number, context: LowerContext): void {
   const outputTile = perOutput * tile.outputLanes;
   const positionTile = tile.perPosition * tile.positionLanes;
   const k = kernelBuilder("matmul_rows", tile.positionLanes * tile.outputLanes);
-  const wBuffer = k.bind(weight);
+  /** Four neighbouring weights at a time where rows and tiles allow it. */
+  const four = outputs % 4 === 0 && perOutput % 4 === 0;
+  const wBuffer = k.bind(weight, "read", four ? "vec4f" : "f32");
   const total = k.let("total", mul(dim("B"), dim("L")));
   const firstPosition = k.let("p", add(mul(group(0), positionTile), mod(lane, tile.positionLanes)));
   const firstOutput = k.let("o", add(mul(group(1), outputTile), mul(div(lane, tile.positionLanes), perOutput)));
@@ -42,20 +64,26 @@ function lowerRows(node: MatmulNode, id: number, context: LowerContext): void {
     const clamped = k.let(`q${i}`, min(p, sub(total, 1)));
     return { p, ...positionCoords(k, clamped, true, context.entry) };
   });
-  const columns = across(parts).map((part) => across(perOutput).map((j) => k.let(`w${part}_${j}`, add(min(add(firstOutput, j), outputs - 1), part * outputs))));
-  const sums = columns.map((part, q) => part.map((_, j) => places.map((__, i) => k.var(`s${q}_${j}_${i}`, f32(0)))));
+  const wide = four ? 4 : 1;
+  const columns = across(parts).map((part) =>
+    across(perOutput / wide).map((j) =>
+      k.let(`w${part}_${j}`, div(add(min(add(firstOutput, j * wide), outputs - wide), part * outputs), wide)),
+    ),
+  );
+  const sums = across(parts).map((q) => across(perOutput).map((j) => places.map((_, i) => k.var(`s${q}_${j}_${i}`, f32(0)))));
   k.for("k", 0, inputs, (kk) => {
     const xs = places.map((at, i) => k.let(`x${i}`, read(k, x, { b: at.b, l: at.l, c: kk })));
-    const row = k.let("row", mul(kk, parts * outputs));
-    columns.forEach((part, q) =>
-      part.forEach((column, j) => {
-        const w = k.let("w", k.load(wBuffer, add(row, column)));
+    const row = k.let("row", mul(kk, (parts * outputs) / wide));
+    columns.forEach((part, q) => {
+      const loaded = part.map((column) => k.let("w", k.load(wBuffer, add(row, column))));
+      const weights = four ? loaded.flatMap(components) : loaded;
+      weights.forEach((w, j) =>
         xs.forEach((value, i) => {
           const sum = sums[q]?.[j]?.[i] ?? bug("no sum");
           k.assign(sum, fma(w, value, sum));
-        });
-      }),
-    );
+        }),
+      );
+    });
   });
   across(perOutput).forEach((j) =>
     places.forEach((at, i) => {
@@ -106,7 +134,11 @@ function lowerVector(node: MatmulNode, id: number, context: LowerContext): void 
     const partial = k.shared("partial", 64 * splits * parts);
     sums.forEach((sum, q) => k.storeShared(partial, add(q * 64 * splits, lane), sum));
     k.barrier();
-    results = sums.map((_, q) => across(splits).map((s) => k.loadShared(partial, add(q * 64 * splits + s * 64, column))).reduce((a, b) => add(a, b)));
+    results = sums.map((_, q) =>
+      across(splits)
+        .map((s) => k.loadShared(partial, add(q * 64 * splits + s * 64, column)))
+        .reduce((a, b) => add(a, b)),
+    );
   }
   k.if(and(lt(c, outputs), lt(split, 1)), () => {
     const own = results.map((r, q) => k.let(`r${q}`, r));

@@ -2,9 +2,33 @@
 import { bug } from "../../ir/error.ts";
 import type { NormNode } from "../../ir/graph.ts";
 import { add, dim, f32, fma, group, type KernelBuilder, kernelBuilder, type KExpr, lane, lt, mul, sub, unary } from "./kit.ts";
-import { applyPost, channelsOf, elements, flatGrid, flatLane, flopsOf, groupsOf, hasLength, type LowerContext, positionCoords, positions, postBytes, read, schedule, type Schedule, write } from "./schedule.ts";
+import {
+  applyPost,
+  channelsOf,
+  elements,
+  flatGrid,
+  flatLane,
+  flopsOf,
+  groupsOf,
+  hasLength,
+  joinLanes,
+  type LowerContext,
+  positionCoords,
+  positions,
+  postBytes,
+  read,
+  schedule,
+  type Schedule,
+  write,
+} from "./schedule.ts";
 
-function emit(node: NormNode, context: LowerContext, k: KernelBuilder, grid: readonly [number | string, number | string, number | string], serial: number): void {
+function emit(
+  node: NormNode,
+  context: LowerContext,
+  k: KernelBuilder,
+  grid: readonly [number | string, number | string, number | string],
+  serial: number,
+): void {
   const count = elements(node.type, context.entry);
   const bytes = `8*${count}+${postBytes(node, context.entry, context)}`;
   context.emit({ built: k.finish(), grid, cost: { flops: `${6 + flopsOf(node.post)}*${count}`, bytes, minimum: bytes, serial } });
@@ -40,31 +64,17 @@ function lowerRows(node: NormNode, id: number, context: LowerContext): void {
   emit(node, context, k, flatGrid(groupsOf(`(${positions(node.type, context.entry)})`, 64)), 3 * channels);
 }
 
-/** The sum of `value` over the lanes of the workgroup, known to all of them. */
-function sumOverLanes(k: KernelBuilder, scratch: string, lanes: number, value: KExpr): KExpr {
-  k.storeShared(scratch, lane, value);
-  k.barrier();
-  for (let half = lanes / 2; half >= 1; half /= 2) {
-    k.if(lt(lane, half), () => k.storeShared(scratch, lane, add(k.loadShared(scratch, lane), k.loadShared(scratch, add(lane, half)))));
-    k.barrier();
-  }
-  const total = k.let("total", k.loadShared(scratch, { op: "lit", type: "u32", value: 0 }));
-  k.barrier();
-  return total;
-}
-
 function lowerGroup(node: NormNode, id: number, context: LowerContext): void {
   const lanes = 64;
   const channels = channelsOf(node.type);
   const x = context.value(node.args[0] ?? bug("norm"));
   const k = kernelBuilder(`norm_${node.kind}_group`, lanes);
-  const scratch = k.shared("scratch", lanes);
   const at = positionCoords(k, group(0), hasLength(node.type), context.entry);
   let mean: KExpr = f32(0);
   if (node.kind === "layer") {
     const sum = k.var("sum", f32(0));
     k.for("c", lane, channels, (c) => k.assign(sum, add(sum, read(k, x, { ...at, c }))), lanes);
-    mean = k.let("mean", mul(sumOverLanes(k, scratch, lanes, sum), f32(1 / channels)));
+    mean = k.let("mean", mul(joinLanes(k, k.shared("sums", lanes), lanes, sum, add), f32(1 / channels)));
   }
   const squares = k.var("squares", f32(0));
   k.for(
@@ -77,7 +87,7 @@ function lowerGroup(node: NormNode, id: number, context: LowerContext): void {
     },
     lanes,
   );
-  const scale = k.let("scale", scaleOf(sumOverLanes(k, scratch, lanes, squares), channels, node.eps));
+  const scale = k.let("scale", scaleOf(joinLanes(k, k.shared("scratch", lanes), lanes, squares, add), channels, node.eps));
   k.for(
     "c",
     lane,

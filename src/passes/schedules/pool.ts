@@ -2,7 +2,22 @@
 import { bug } from "../../ir/error.ts";
 import type { PoolNode } from "../../ir/graph.ts";
 import { add, dim, div, eq, f32, float, group, kernelBuilder, type KExpr, lane, lt, max, mod, mul, select, sub, u32 } from "./kit.ts";
-import { applyPost, channelsOf, type Coords, elements, flatGrid, flatLane, groupsOf, type LowerContext, postBytes, read, schedule, type Schedule, write } from "./schedule.ts";
+import {
+  applyPost,
+  channelsOf,
+  type Coords,
+  elements,
+  flatGrid,
+  flatLane,
+  groupsOf,
+  joinLanes,
+  type LowerContext,
+  postBytes,
+  read,
+  schedule,
+  type Schedule,
+  write,
+} from "./schedule.ts";
 
 const lanes = 64;
 
@@ -28,23 +43,15 @@ function lower(node: PoolNode, id: number, context: LowerContext): void {
   const finish = (value: KExpr): void => {
     const total = k.let("value", value);
     if (state !== undefined) write(k, place, here(u32(0)), total);
-    const own = node.kind === "mean" ? k.let("mean", div(total, float(context.entry === "whole" ? length : add(dim("pos"), length)))) : total;
+    const own =
+      node.kind === "mean" ? k.let("mean", div(total, float(context.entry === "whole" ? length : add(dim("pos"), length)))) : total;
     write(k, context.result(id), here(u32(0)), applyPost(k, node, [own], here(u32(0)), context));
   };
   if (flat === undefined) {
-    const scratch = k.shared("scratch", lanes);
     const sum = k.var("sum", node.kind === "max" ? read(k, x, here(u32(0))) : f32(0));
     k.for("l", lane, length, (l) => k.assign(sum, combine(sum, read(k, x, here(l)))), lanes);
-    k.storeShared(scratch, lane, sum);
-    k.barrier();
-    for (let half = lanes / 2; half >= 1; half /= 2) {
-      k.if(lt(lane, half), () => k.storeShared(scratch, lane, combine(k.loadShared(scratch, lane), k.loadShared(scratch, add(lane, half)))));
-      k.barrier();
-    }
-    k.if(eq(lane, 0), () => {
-      const all = k.loadShared(scratch, u32(0));
-      finish(old(all, (before) => combine(before, all)));
-    });
+    const all = joinLanes(k, k.shared("scratch", lanes), lanes, sum, combine);
+    k.if(eq(lane, 0), () => finish(old(all, (before) => combine(before, all))));
   } else {
     k.if(lt(flat, mul(dim("B"), channels)), () => {
       const value = k.let("x", read(k, x, here(node.kind === "last" ? sub(length, 1) : u32(0))));

@@ -7,7 +7,7 @@ import type { Expr } from "../../ir/expr.ts";
 import { ownArity, type AnchorNode, type Constants, type Graph, type Node, type TensorType, type ValueId } from "../../ir/graph.ts";
 import type { Kernel, KExpr } from "../../ir/kernel.ts";
 import type { Mode } from "../../runtime/plan.ts";
-import { add, dim, div, fromExpr, group, type KernelBuilder, lane, mul, sub, u32 } from "./kit.ts";
+import { add, dim, div, fromExpr, group, type KernelBuilder, lane, lt, mul, sub, u32 } from "./kit.ts";
 
 /** A number, or JavaScript source over `d`. */
 export type Size = number | string;
@@ -92,7 +92,11 @@ export interface Schedule<N extends Node = Node> {
 /** Keeps the op's own type inside, shows any node outside. */
 export function schedule<N extends Node>(definition: Schedule<N>): Schedule {
   const own = (node: Node): N => (node.op === definition.op ? (node as N) : bug(`schedule ${definition.name} was given a ${node.op}`));
-  return { ...definition, applies: (n, id, c) => n.op === definition.op && definition.applies(own(n), id, c), lower: (n, id, c) => definition.lower(own(n), id, c) };
+  return {
+    ...definition,
+    applies: (n, id, c) => n.op === definition.op && definition.applies(own(n), id, c),
+    lower: (n, id, c) => definition.lower(own(n), id, c),
+  };
 }
 
 /** The channels of a type: its last dim where that is fixed, else 1. */
@@ -149,7 +153,11 @@ export function write(k: KernelBuilder, ref: ValueRef, at: Coords, value: KExpr)
 export const maxGroups = 65535;
 
 /** A grid of `count` workgroups that may exceed one axis, and the flat index a kernel finds itself at. */
-export const flatGrid = (count: Size): readonly [Size, Size, Size] => [`Math.min(${count},${maxGroups})`, `Math.ceil((${count})/${maxGroups})`, 1];
+export const flatGrid = (count: Size): readonly [Size, Size, Size] => [
+  `Math.min(${count},${maxGroups})`,
+  `Math.ceil((${count})/${maxGroups})`,
+  1,
+];
 export const flatGroup = (): KExpr => add(group(0), mul(group(1), maxGroups));
 export const flatLane = (lanes: number): KExpr => add(mul(flatGroup(), lanes), lane);
 export const groupsOf = (items: Size, lanes: number): string => `Math.ceil(${items}/${lanes})`;
@@ -158,7 +166,12 @@ export const groupsOf = (items: Size, lanes: number): string => `Math.ceil(${ite
 export const stepTime = (): KExpr => dim("t");
 
 /** Splits a flat position over (b, l) into its coordinates; in a step a position is a sequence. */
-export function positionCoords(k: KernelBuilder, position: KExpr, sequence: boolean, entry: Entry): { readonly b: KExpr; readonly l: KExpr } {
+export function positionCoords(
+  k: KernelBuilder,
+  position: KExpr,
+  sequence: boolean,
+  entry: Entry,
+): { readonly b: KExpr; readonly l: KExpr } {
   if (!sequence || entry === "step") return { b: position, l: stepTime() };
   const b = k.let("b", div(position, dim("L")));
   return { b, l: k.let("l", sub(position, mul(b, dim("L")))) };
@@ -179,4 +192,21 @@ export function postBytes(node: AnchorNode, entry: Entry, context: LowerContext)
 /** Operations of an expression. */
 export function flopsOf(expr: Expr | undefined): number {
   return expr === undefined || expr.op !== "call" ? 0 : 1 + expr.args.reduce((sum, a) => sum + flopsOf(a), 0);
+}
+
+/**
+ * Joins one value a lane into one, known to every lane: the first eight lanes each join their
+ * eighth, then lane 0 theirs. Two barriers, where a binary tree has one a level. `lanes` is a multiple of 8.
+ */
+export function joinLanes(k: KernelBuilder, scratch: string, lanes: number, value: KExpr, join: (a: KExpr, b: KExpr) => KExpr): KExpr {
+  const joined = (first: KExpr, count: number, stride: number): KExpr => {
+    const total = k.var("joined", k.loadShared(scratch, first));
+    k.for("part", 1, count, (part) => k.assign(total, join(total, k.loadShared(scratch, add(first, mul(part, stride))))));
+    return total;
+  };
+  k.storeShared(scratch, lane, value);
+  k.barrier();
+  k.if(lt(lane, 8), () => k.storeShared(scratch, lane, joined(lane, lanes / 8, 8)));
+  k.barrier();
+  return joined(u32(0), 8, 1);
 }

@@ -3,7 +3,25 @@
  * it), and the state it leaves with (after). Not a schedule of its own; `ssm-convolution.ts` uses it when resuming.
  */
 import type { ValueId } from "../../ir/graph.ts";
-import { add, cmul, type Complex, dim, div, f32, fma, group, kernelBuilder, type KernelBuilder, type KExpr, lane, lt, mod, mul, sub, u32 } from "./kit.ts";
+import {
+  add,
+  cmul,
+  type Complex,
+  dim,
+  div,
+  f32,
+  fma,
+  group,
+  kernelBuilder,
+  type KernelBuilder,
+  type KExpr,
+  lane,
+  lt,
+  mod,
+  mul,
+  sub,
+  u32,
+} from "./kit.ts";
 import { type Lti, stateOf } from "./lti.ts";
 import { flatGrid, flatLane, groupsOf, type LowerContext, read } from "./schedule.ts";
 
@@ -84,7 +102,12 @@ function emitResponse(lti: Lti, context: LowerContext, state: number, response: 
   context.emit({
     built: k.finish(),
     grid: [groupsOf("d.L", 64), lti.channels, "d.B"],
-    cost: { flops: `${24 * lti.states * lti.channels}*d.B*d.L`, bytes: `${own}+d.B*Math.ceil(d.L/64)*${4 * lti.channels * lti.components * 69}`, minimum: `${own}+${tables}`, serial: lti.states },
+    cost: {
+      flops: `${24 * lti.states * lti.channels}*d.B*d.L`,
+      bytes: `${own}+d.B*Math.ceil(d.L/64)*${4 * lti.channels * lti.components * 69}`,
+      minimum: `${own}+${tables}`,
+      serial: lti.states,
+    },
   });
 }
 
@@ -189,6 +212,11 @@ function emitDense(lti: Lti, context: LowerContext, state: number, response: num
   context.emit({
     built: k.finish(),
     grid: [lti.channels, "d.B", 1],
-    cost: { flops: `${(8 * n * n + 4 * n) * lti.channels}*d.B*d.L`, bytes: `${own}+${4 * n * (2 * n + 2) * lti.channels}*d.B`, minimum: `${own}+${tableBytes}`, serial: `${2 * n}*d.L` },
+    cost: {
+      flops: `${(8 * n * n + 4 * n) * lti.channels}*d.B*d.L`,
+      bytes: `${own}+${4 * n * (2 * n + 2) * lti.channels}*d.B`,
+      minimum: `${own}+${tableBytes}`,
+      serial: `${2 * n}*d.L`,
+    },
   });
 }

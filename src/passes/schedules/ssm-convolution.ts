@@ -6,10 +6,53 @@
 import { bug } from "../../ir/error.ts";
 import type { SsmNode, ValueId } from "../../ir/graph.ts";
 import { emitCarry } from "./ssm-carry.ts";
-import { add, cmul, type Complex, conj, dim, div, f32, fma, group, kernelBuilder, type KernelBuilder, type KExpr, lane, lt, min, mod, mul, select, sub, u32 } from "./kit.ts";
-import { convolveFft, fftConstants, fftKernel, type FftKernel, type FftShape, forwardFft, inverseFft, loadComplex, storeComplex } from "./fft.ts";
+import {
+  add,
+  cmul,
+  type Complex,
+  conj,
+  dim,
+  div,
+  f32,
+  fma,
+  group,
+  kernelBuilder,
+  type KernelBuilder,
+  type KExpr,
+  lane,
+  lt,
+  min,
+  mod,
+  mul,
+  select,
+  sub,
+  u32,
+} from "./kit.ts";
+import {
+  convolveFft,
+  fftConstants,
+  fftKernel,
+  type FftKernel,
+  type FftShape,
+  forwardFft,
+  inverseFft,
+  loadComplex,
+  storeComplex,
+} from "./fft.ts";
 import { convolutionKernel, type Lti, ltiOf } from "./lti.ts";
-import { applyPost, type Coords, elements, flopsOf, groupsOf, type LowerContext, postBytes, read, schedule, type Schedule, write } from "./schedule.ts";
+import {
+  applyPost,
+  type Coords,
+  elements,
+  flopsOf,
+  groupsOf,
+  type LowerContext,
+  postBytes,
+  read,
+  schedule,
+  type Schedule,
+  write,
+} from "./schedule.ts";
 
 /** Longest sequence convolved by direct sums. */
 const directUpTo = 64;
@@ -27,7 +70,8 @@ interface Convolution {
 
 /** Adds the initial state's response, applies the epilogue, stores. */
 function finishAt(k: KernelBuilder, job: Convolution, at: Coords, value: KExpr): void {
-  const response = job.response === undefined ? f32(0) : k.load(k.bind(job.response), add(mul(add(mul(at.b, job.lti.channels), at.c), dim("L")), at.l));
+  const response =
+    job.response === undefined ? f32(0) : k.load(k.bind(job.response), add(mul(add(mul(at.b, job.lti.channels), at.c), dim("L")), at.l));
   const total = k.let("y", job.response === undefined ? value : add(value, response));
   write(k, job.context.result(job.id), at, applyPost(k, job.node, [total], at, job.context));
 }
@@ -46,7 +90,9 @@ function emitDirect(job: Convolution): void {
   const at: Coords = { l: k.let("l", add(mul(group(0), 64), lane)), c: group(1), b: group(2) };
   k.if(lt(at.l, dim("L")), () => {
     const sum = k.var("sum", f32(0));
-    k.for("j", 0, add(at.l, 1), (j) => k.assign(sum, fma(k.load(taps, add(mul(at.c, dim("M")), j)), read(k, lti.u, { ...at, l: sub(at.l, j) }), sum)));
+    k.for("j", 0, add(at.l, 1), (j) =>
+      k.assign(sum, fma(k.load(taps, add(mul(at.c, dim("M")), j)), read(k, lti.u, { ...at, l: sub(at.l, j) }), sum)),
+    );
     finishAt(k, job, at, sum);
   });
   const bytes = `${ioBytes(job)}+${4 * lti.channels}*d.L`;
@@ -54,7 +100,12 @@ function emitDirect(job: Convolution): void {
     built: k.finish(),
     grid: [groupsOf("d.L", 64), lti.channels, "d.B"],
     when: `d.L<=${directUpTo}`,
-    cost: { flops: `(d.L+1+${flopsOf(node.post)})*${elements(node.type, context.entry)}`, bytes: `${bytes}+${4 * lti.channels}*d.L*(d.B-1)`, minimum: bytes, serial: "d.L" },
+    cost: {
+      flops: `(d.L+1+${flopsOf(node.post)})*${elements(node.type, context.entry)}`,
+      bytes: `${bytes}+${4 * lti.channels}*d.L*(d.B-1)`,
+      minimum: bytes,
+      serial: "d.L",
+    },
   });
 }
 
@@ -97,7 +148,13 @@ function emitSpectrum(taps: number, buffer: number, lti: Lti, context: LowerCont
   const source = weighted(fft, dim("M"), (n) => k.load(tapsName, add(base, n)));
   forwardFft(k, shape, source, memory, (p, v) => storeComplex(k, out, add(base, p), { re: mul(v.re, scale), im: mul(v.im, scale) }));
   const bytes = `${12 * lti.channels}*d.M+16*d.M`;
-  emit({ built: k.finish(), grid: [lti.channels, 1, 1], constants: singleConstants, when: fitsWhen, cost: { flops: `${lti.channels}*5*d.M*Math.log2(d.M)`, bytes: `${bytes}+${lti.channels - 1}*16*d.M`, minimum: bytes } });
+  emit({
+    built: k.finish(),
+    grid: [lti.channels, 1, 1],
+    constants: singleConstants,
+    when: fitsWhen,
+    cost: { flops: `${lti.channels}*5*d.M*Math.log2(d.M)`, bytes: `${bytes}+${lti.channels - 1}*16*d.M`, minimum: bytes },
+  });
 }
 
 function emitSingle(job: Convolution): void {
@@ -147,7 +204,11 @@ function largeTables(context: LowerContext): LargeTables {
     maker: "largeFft",
     tensors: {},
     options: { fine: fineRoots },
-    sizes: { columns: `d.M>d.F?2*${columnPoints}:0`, rows: `d.M>d.F?2*${rowPoints}:0`, fine: `d.M>d.F?${2 * fineRoots}+8*d.M/${fineRoots}:0` },
+    sizes: {
+      columns: `d.M>d.F?2*${columnPoints}:0`,
+      rows: `d.M>d.F?2*${rowPoints}:0`,
+      fine: `d.M>d.F?${2 * fineRoots}+8*d.M/${fineRoots}:0`,
+    },
     perM: true,
   });
   return { columns: t["columns"] ?? bug("no table"), rows: t["rows"] ?? bug("no table"), fine: t["fine"] ?? bug("no table") };
@@ -201,7 +262,15 @@ function frequencyAt(k: KernelBuilder, shape: FftShape, p: KExpr): KExpr {
 }
 
 /** Columns forward: weighted samples to the scratch matrix, twiddled. */
-function emitColumns(context: LowerContext, emit: LowerContext["emit"], scratch: number, count: KExpr, grid: readonly [number | string, number | string], lti: Lti, sample: (k: KernelBuilder, n: KExpr) => KExpr): void {
+function emitColumns(
+  context: LowerContext,
+  emit: LowerContext["emit"],
+  scratch: number,
+  count: KExpr,
+  grid: readonly [number | string, number | string],
+  lti: Lti,
+  sample: (k: KernelBuilder, n: KExpr) => KExpr,
+): void {
   const job = columnKernel("fft_columns", context);
   const { k, shape, column } = job;
   const out = k.bind(scratch, "read_write");
@@ -219,7 +288,13 @@ function emitColumns(context: LowerContext, emit: LowerContext["emit"], scratch:
   forwardFft(k, shape, source, job.memory, sink);
   const rows = `${grid[0]}*${grid[1]}`;
   const bytes = `(4*d.L+8*d.M)*${rows}`;
-  emit({ built: k.finish(), grid: [columnGrid, grid[0], grid[1]], constants: columnConstants, when: largeWhen, cost: { flops: `${rows}*(5*d.M*Math.log2(${columnPoints})+14*d.M)`, bytes, minimum: bytes } });
+  emit({
+    built: k.finish(),
+    grid: [columnGrid, grid[0], grid[1]],
+    constants: columnConstants,
+    when: largeWhen,
+    cost: { flops: `${rows}*(5*d.M*Math.log2(${columnPoints})+14*d.M)`, bytes, minimum: bytes },
+  });
 }
 
 function emitLargeSpectrum(taps: number, buffer: number, lti: Lti, context: LowerContext, emit: LowerContext["emit"]): void {
@@ -237,13 +312,21 @@ function emitLargeSpectrum(taps: number, buffer: number, lti: Lti, context: Lowe
     (i, v) => storeComplex(k, out, add(base, i), { re: mul(v.re, scale), im: mul(v.im, scale) }),
   );
   const bytes = `${16 * lti.channels}*d.M`;
-  emit({ built: k.finish(), grid: [columnPoints, lti.channels, 1], constants: rowConstants, when: largeWhen, cost: { flops: `${lti.channels}*5*d.M*Math.log2(${rowPoints})`, bytes, minimum: bytes } });
+  emit({
+    built: k.finish(),
+    grid: [columnPoints, lti.channels, 1],
+    constants: rowConstants,
+    when: largeWhen,
+    cost: { flops: `${lti.channels}*5*d.M*Math.log2(${rowPoints})`, bytes, minimum: bytes },
+  });
 }
 
 function emitLarge(job: Convolution): void {
   const { node, lti, context } = job;
   const scratch = context.temp(`d.M>d.F?d.B*${2 * lti.channels}*d.M:0`);
-  emitColumns(context, context.emit, scratch, dim("L"), [lti.channels, "d.B"], lti, (k, l) => read(k, lti.u, { b: group(2), c: group(1), l }));
+  emitColumns(context, context.emit, scratch, dim("L"), [lti.channels, "d.B"], lti, (k, l) =>
+    read(k, lti.u, { b: group(2), c: group(1), l }),
+  );
   emitLargeRows(job, scratch);
   const columns = columnKernel("fft_columns_inverse", context);
   const { k, shape, column } = columns;
@@ -268,7 +351,11 @@ function emitLarge(job: Convolution): void {
     grid: [columnGrid, lti.channels, "d.B"],
     constants: columnConstants,
     when: largeWhen,
-    cost: { flops: `d.B*${lti.channels}*(5*d.M*Math.log2(${columnPoints})+14*d.M)+${flopsOf(node.post)}*${elements(node.type, context.entry)}`, bytes, minimum: bytes },
+    cost: {
+      flops: `d.B*${lti.channels}*(5*d.M*Math.log2(${columnPoints})+14*d.M)+${flopsOf(node.post)}*${elements(node.type, context.entry)}`,
+      bytes,
+      minimum: bytes,
+    },
   });
 }
 
@@ -288,7 +375,11 @@ function emitLargeRows(job: Convolution, scratch: number): void {
     grid: [columnPoints, lti.channels, "d.B"],
     constants: rowConstants,
     when: largeWhen,
-    cost: { flops: `d.B*${lti.channels}*(10*d.M*Math.log2(${rowPoints})+6*d.M)`, bytes: `${moved}+${8 * lti.channels}*d.M*d.B`, minimum: `${moved}+${8 * lti.channels}*d.M` },
+    cost: {
+      flops: `d.B*${lti.channels}*(10*d.M*Math.log2(${rowPoints})+6*d.M)`,
+      bytes: `${moved}+${8 * lti.channels}*d.M*d.B`,
+      minimum: `${moved}+${8 * lti.channels}*d.M`,
+    },
   });
 }
 

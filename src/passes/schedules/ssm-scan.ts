@@ -5,7 +5,26 @@
  */
 import type { SsmNode, ValueId } from "../../ir/graph.ts";
 import { advance, loadPole, loadState, storeState } from "./ssm-carry.ts";
-import { add, and, type Complex, dim, div, f32, fma, group, kernelBuilder, type KernelBuilder, type KExpr, lane, lt, min, mod, mul, sub, u32 } from "./kit.ts";
+import {
+  add,
+  and,
+  type Complex,
+  dim,
+  div,
+  f32,
+  fma,
+  group,
+  kernelBuilder,
+  type KernelBuilder,
+  type KExpr,
+  lane,
+  lt,
+  min,
+  mod,
+  mul,
+  sub,
+  u32,
+} from "./kit.ts";
 import { type Lti, ltiOf, stateOf } from "./lti.ts";
 import { applyPost, elements, flopsOf, type LowerContext, postBytes, read, schedule, type Schedule, write } from "./schedule.ts";
 
@@ -43,7 +62,13 @@ function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
         k.storeShared(contributions, fma(i, lanes + 1, lane), sub(mul(pole.gain.re, next.re), mul(pole.gain.im, next.im)));
       });
       k.barrier();
-      k.for("o", lane, mul(count, heads), (o) => emitOutput(k, node, id, lti, context, { o, count, first, b, heads, lanes, contributions }), lanes);
+      k.for(
+        "o",
+        lane,
+        mul(count, heads),
+        (o) => emitOutput(k, node, id, lti, context, { o, count, first, b, heads, lanes, contributions }),
+        lanes,
+      );
       k.barrier();
     },
     chunk,
@@ -55,7 +80,12 @@ function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
   context.emit({
     built: k.finish(),
     grid: [Math.ceil(lti.channels / heads), "d.B", 1],
-    cost: { flops: `(${18 * lti.states + 2 + flopsOf(node.post)})*${size}`, bytes: `${own}+${poles}*d.B`, minimum: `${own}+${poles}`, serial: "d.L" },
+    cost: {
+      flops: `(${18 * lti.states + 2 + flopsOf(node.post)})*${size}`,
+      bytes: `${own}+${poles}*d.B`,
+      minimum: `${own}+${poles}`,
+      serial: "d.L",
+    },
   });
 }
 
@@ -88,6 +118,10 @@ export const ssmScan: Schedule = schedule<SsmNode>({
   doc: "chunks with the state carried in registers, a lane a stored state",
   op: "ssm",
   applies: (node, _, context) =>
-    context.mode === "scan" && context.entry !== "step" && node.form.stage === "discrete" && node.form.structure === "diagonal" && node.form.state <= 256,
+    context.mode === "scan" &&
+    context.entry !== "step" &&
+    node.form.stage === "discrete" &&
+    node.form.structure === "diagonal" &&
+    node.form.state <= 256,
   lower,
 });

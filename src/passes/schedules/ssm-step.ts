@@ -3,7 +3,19 @@ import type { SsmNode, ValueId } from "../../ir/graph.ts";
 import { advance, denseRow, denseTable, loadPole, loadState, stateIndex, storeState } from "./ssm-carry.ts";
 import { dim, div, fma, group, kernelBuilder, type KExpr, lane, lt, mod, mul, sub, add, u32 } from "./kit.ts";
 import { ltiOf, stateOf } from "./lti.ts";
-import { applyPost, flatGrid, flatLane, flopsOf, groupsOf, type LowerContext, postBytes, read, schedule, type Schedule, write } from "./schedule.ts";
+import {
+  applyPost,
+  flatGrid,
+  flatLane,
+  flopsOf,
+  groupsOf,
+  type LowerContext,
+  postBytes,
+  read,
+  schedule,
+  type Schedule,
+  write,
+} from "./schedule.ts";
 
 function lowerDiagonal(node: SsmNode, id: ValueId, context: LowerContext): void {
   const lti = ltiOf(node, context);
@@ -27,7 +39,12 @@ function lowerDiagonal(node: SsmNode, id: ValueId, context: LowerContext): void 
   context.emit({
     built: k.finish(),
     grid: flatGrid(groupsOf(`d.B*${lti.channels}`, 64)),
-    cost: { flops: `d.B*${lti.channels}*${18 * lti.states + 2 + flopsOf(node.post)}`, bytes: `${own}+${poles}*Math.ceil(d.B*${lti.channels}/Math.max(64,${lti.channels}))`, minimum: `${own}+${poles}`, serial: lti.states },
+    cost: {
+      flops: `d.B*${lti.channels}*${18 * lti.states + 2 + flopsOf(node.post)}`,
+      bytes: `${own}+${poles}*Math.ceil(d.B*${lti.channels}/Math.max(64,${lti.channels}))`,
+      minimum: `${own}+${poles}`,
+      serial: lti.states,
+    },
   });
 }
 
