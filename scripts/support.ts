@@ -10,7 +10,7 @@ import * as shape from "../src/dsl/shape.ts";
 import { graphBuilder } from "../src/ir/build.ts";
 import type { Graph } from "../src/ir/graph.ts";
 import type { Mode } from "../src/runtime/plan.ts";
-import { discretizations } from "../src/ssm/discretizations.ts";
+import { discretizationNamed, discretizations } from "../src/ssm/discretizations.ts";
 import { families } from "../src/ssm/families.ts";
 import { type Family, paramDims } from "../src/ssm/family.ts";
 import { schemes } from "../src/weights/schemes.ts";
@@ -63,7 +63,11 @@ export async function supportTables(): Promise<string> {
   const families_ = table(["family", "A", "varies in time", ...modes, "source"], await Promise.all(families.map(familyRow)));
   const rules = table(
     ["discretization", "order", "source"],
-    discretizations.map(({ name, order, source }) => [code(name), orderOf(order), source]),
+    [...discretizations, { ...discretizationNamed("gbt(0.3)"), name: "gbt(alpha)" }].map(({ name, order, source }) => [
+      code(name),
+      orderOf(order),
+      source,
+    ]),
   );
   return [
     families_,
