@@ -60,11 +60,16 @@ export function mapFunctions<F>(plan: PlanSource, wrap: (parameter: "c" | "d", e
   } as unknown as WithFunctions<Plan, F>;
 }
 
-/** The plan as the runtime takes it, to execute in this process. */
-export function evaluatePlan(plan: PlanSource): Plan {
+/** The function of one parameter that an expression of a plan is the body of. */
+export function evaluateExpression<P, R>(parameter: "c" | "d", expression: string): (parameter: P) => R {
   // The compiler's own expressions, which a bundle holds as they are.
   // oxlint-disable-next-line typescript/no-implied-eval
-  return mapFunctions(plan, (parameter, expression) => new Function(parameter, `return (${expression})`) as () => unknown) as Plan;
+  return new Function(parameter, `return (${expression})`) as (parameter: P) => R;
+}
+
+/** The plan as the runtime takes it, to execute in this process. */
+export function evaluatePlan(plan: PlanSource): Plan {
+  return mapFunctions(plan, evaluateExpression<unknown, unknown>) as Plan;
 }
 
 /** The plan as a JavaScript object literal, its shaders in the form of a bundle. */

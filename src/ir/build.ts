@@ -35,7 +35,7 @@ export function graphBuilder(name: string): GraphBuilder {
     input: (inputName, type, loc) => add({ op: "input", name: inputName, type, args: [], loc }),
     param: (paramName, dims, init, loc) => add({ op: "param", name: paramName, type: { dtype: "f32", dims }, init, args: [], loc }),
     map: (expr, args, loc) => add({ op: "map", expr, args, loc, type: inferType({ op: "map", expr, args, loc }, types(args)) }),
-    matmul: (x, w, outName = "H", loc = undefined) =>
+    matmul: (x, w, outName = "H", loc?) =>
       add({
         op: "matmul",
         parts: 1,

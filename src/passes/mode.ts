@@ -2,6 +2,7 @@
  * Which mode runs a sequence of which length: a cost model in flops, bytes, dispatches and dependent steps over the costs
  * the schedules state, and the lengths where the cheapest mode changes.
  */
+import { evaluateExpression } from "../codegen/plan-source.ts";
 import { bug } from "../ir/error.ts";
 import { fftPoints, type Dims, type Mode } from "../runtime/plan.ts";
 import type { DispatchCost, Lowered } from "./lowered.ts";
@@ -31,7 +32,7 @@ export const dimsFor = (B: number, L: number, points = 2048): Dims => ({ B, L, t
 
 /** Evaluates source over `d`. */
 export function evaluateSize(source: string, d: Dims): number {
-  return Number(new Function("d", `return ${source}`)(d));
+  return Number(evaluateExpression<Dims, unknown>("d", source)(d));
 }
 
 export function estimateDispatch(cost: DispatchCost, d: Dims): Omit<ProgramEstimate, "dispatches"> {
