@@ -86,7 +86,11 @@ test("a shard cut off or altered is a WeightsError that names it and its hash", 
   const altered = shard.slice();
   altered[altered.length - 1] = (altered.at(-1) ?? 0) ^ 1;
   const hash = createHash("sha256").update(altered).digest("hex");
-  await expect(loadIntegrator({ read: async () => altered.buffer })).rejects.toMatchObject({ name: "WeightsError", code: "weights-corrupt", hash });
+  await expect(loadIntegrator({ read: async () => altered.buffer })).rejects.toMatchObject({
+    name: "WeightsError",
+    code: "weights-corrupt",
+    hash,
+  });
 });
 
 const entry = (change: object): Record<string, unknown> => ({ a: { dtype: "F32", shape: [2], data_offsets: [0, 8], ...change } });
