@@ -1,5 +1,5 @@
 /**
- * The graph IR: a model as a list of nodes in topological order, each a plain object. Twelve ops; `map` holds every
+ * The graph IR: a model as a list of nodes in topological order, each a plain object. Eleven ops; `map` holds every
  * pointwise function, `ssm` every state space model. Builders that check live in `build.ts`, meaning in `interpret.ts`.
  */
 import type { Loc } from "./error.ts";
