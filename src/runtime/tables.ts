@@ -112,13 +112,13 @@ function roots(out: Float32Array, from: number, count: number, step: number): vo
   }
 }
 
-/** One FFT of M points: M roots e^{-2 pi i k / M}, then M weights e^{i pi k / 2M}. */
-export const fft: TableMaker = (_, __, ___, { M, F }) => {
-  const out = new Float32Array(M <= F ? 4 * M : 0);
-  if (M <= F) {
-    roots(out, 0, M, -1 / M);
-    roots(out, M, M, 1 / (4 * M));
-  }
+/** One FFT of M points: M roots e^{-2 pi i k / M}, then weights e^{i pi n / 2M} of n below `fine` and of its multiples. */
+export const fft: TableMaker = (_, __, { fine = 1 }, { M, F }) => {
+  if (M > F) return { roots: new Float32Array(0) };
+  const out = new Float32Array(2 * (M + fine + Math.ceil(M / fine)));
+  roots(out, 0, M, -1 / M);
+  roots(out, M, fine, 1 / (4 * M));
+  roots(out, M + fine, Math.ceil(M / fine), fine / (4 * M));
   return { roots: out };
 };
 

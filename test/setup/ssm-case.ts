@@ -122,7 +122,7 @@ export async function compileCase(c: SsmCase): Promise<Compiled> {
       param("D", [["H", H]], signed),
     ];
     const y = g.ssm({ stage: "family", family: "s4d", discretization: c.discretization, state: N, options: {} }, [x, ...args]);
-    return compileGraph(g.finish([{ name: "y", value: y }]), constants, { maxLength: 4096 });
+    return compileGraph(g.finish([{ name: "y", value: y }]), constants, { maxLength: Math.max(4096, c.L) });
   }
   const A = denseMatrix(N, c.structure === "normal", uniform);
   const delta = euler ? Math.min(10 ** c.logDelta, 0.1 / N) : 10 ** c.logDelta;
@@ -162,7 +162,7 @@ export async function compileCase(c: SsmCase): Promise<Compiled> {
     param("delta", [], () => delta),
   ];
   const y = g.ssm({ stage: "family", family: "dense", discretization: c.discretization, state: N, options: {} }, [x, ...args]);
-  return compileGraph(g.finish([{ name: "y", value: y }]), constants, { maxLength: 4096 });
+  return compileGraph(g.finish([{ name: "y", value: y }]), constants, { maxLength: Math.max(4096, c.L) });
 }
 
 /** The largest errors of one mode, of the output's scale. */

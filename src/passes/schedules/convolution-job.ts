@@ -1,0 +1,33 @@
+/** What all ways to convolve share: the node at hand, how a result is finished, the lengths at which ways change. Not a schedule. */
+import type { SsmNode, ValueId } from "../../ir/graph.ts";
+import { add, dim, f32, type KernelBuilder, type KExpr, mul } from "./kit.ts";
+import type { Lti } from "./lti.ts";
+import { applyPost, type Coords, elements, type LowerContext, postBytes, write } from "./schedule.ts";
+
+/** Longest sequence convolved by direct sums. */
+export const directUpTo = 64;
+/** FFT points that fit the 16 KB of workgroup memory every device has. */
+export const alwaysFits = 2048;
+
+export interface Convolution {
+  readonly node: SsmNode;
+  readonly id: ValueId;
+  readonly lti: Lti;
+  readonly context: LowerContext;
+  /** `[B H L]`, the response of the initial state; absent where that is zero. */
+  readonly response: number | undefined;
+}
+
+/** Adds the initial state's response, applies the epilogue, stores. */
+export function finishAt(k: KernelBuilder, job: Convolution, at: Coords, value: KExpr): void {
+  const response =
+    job.response === undefined ? f32(0) : k.load(k.bind(job.response), add(mul(add(mul(at.b, job.lti.channels), at.c), dim("L")), at.l));
+  const total = k.let("y", job.response === undefined ? value : add(value, response));
+  write(k, job.context.result(job.id), at, applyPost(k, job.node, [total], at, job.context));
+}
+
+/** Bytes of input, result and epilogue operands. */
+export function ioBytes({ node, context, response }: Convolution): string {
+  const size = elements(node.type, context.entry);
+  return `${response === undefined ? 8 : 12}*${size}+${postBytes(node, context.entry, context)}`;
+}
