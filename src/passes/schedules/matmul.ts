@@ -7,6 +7,7 @@ import type { MatmulNode } from "../../ir/graph.ts";
 import { add, and, components, dim, div, f32, fma, group, type KExpr, kernelBuilder, lane, lt, min, mod, mul, sub } from "./kit.ts";
 import {
   applyPost,
+  parameterOperands,
   channelsOf,
   type Coords,
   elements,
@@ -85,15 +86,19 @@ function lowerRows(node: MatmulNode, id: number, context: LowerContext): void {
       );
     });
   });
-  across(perOutput).forEach((j) =>
-    places.forEach((at, i) => {
-      const c = add(firstOutput, j);
-      k.if(and(lt(at.p, total), lt(c, outputs)), () => {
-        const here: Coords = { b: at.b, l: at.l, c };
+  const channel = (j: number): KExpr => add(firstOutput, j);
+  const whole = outputs % outputTile === 0;
+  const extras = across(perOutput).map((j) => parameterOperands(k, node, whole ? channel(j) : min(channel(j), outputs - 1), context));
+  places.forEach((at, i) =>
+    k.if(lt(at.p, total), () =>
+      across(perOutput).forEach((j) => {
+        const here: Coords = { b: at.b, l: at.l, c: channel(j) };
         const results = across(parts).map((q) => sums[q]?.[j]?.[i] ?? bug("no sum"));
-        write(k, context.result(id), here, applyPost(k, node, results, here, context));
-      });
-    }),
+        const finish = (): void => write(k, context.result(id), here, applyPost(k, node, results, here, context, extras[j]));
+        if (whole) finish();
+        else k.if(lt(here.c, outputs), finish);
+      }),
+    ),
   );
   const xBytes = `4*${inputs}*d.B*d.L`;
   const rest = `4*${elements(node.type, context.entry)}+${postBytes(node, context.entry, context)}`;
