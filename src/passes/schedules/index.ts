@@ -2,7 +2,7 @@
 import { convSchedule } from "./conv.ts";
 import { embedSchedule } from "./embed.ts";
 import { concatSchedule, mapSchedule } from "./map.ts";
-import { matmulRows, matmulVector } from "./matmul.ts";
+import { matmulElements, matmulRows, matmulVector } from "./matmul.ts";
 import { normGroup, normRows } from "./norm.ts";
 import { poolSchedule } from "./pool.ts";
 import type { Schedule } from "./schedule.ts";
@@ -13,6 +13,7 @@ import { ssmStep, ssmStepDense } from "./ssm-step.ts";
 export const schedules: readonly Schedule[] = [
   mapSchedule,
   concatSchedule,
+  matmulElements,
   matmulRows,
   matmulVector,
   normRows,

@@ -1,10 +1,11 @@
 /**
- * Matrix products with fused epilogues. `rows`: many positions, register-blocked over positions and outputs, no workgroup
+ * Matrix products with fused epilogues. `elements`: so few inputs that nothing is worth keeping. `rows`: many positions, register-blocked over positions and outputs, no workgroup
  * memory. `vector`: one position a workgroup row, the sum over k split between lanes where k is long.
  */
 import { bug } from "../../ir/error.ts";
 import type { MatmulNode } from "../../ir/graph.ts";
-import { add, and, components, dim, div, f32, fma, group, type KExpr, kernelBuilder, lane, lt, min, mod, mul, sub } from "./kit.ts";
+import { everyElement } from "./elements.ts";
+import { add, and, components, dim, div, f32, fma, group, type KExpr, kernelBuilder, lane, lt, min, mod, mul, sub, u32 } from "./kit.ts";
 import {
   applyPost,
   parameterOperands,
@@ -164,11 +165,46 @@ function lowerVector(node: MatmulNode, id: number, context: LowerContext): void 
   });
 }
 
+/** So few products a result that keeping blocks of them in registers saves nothing. */
+const fewProducts = 8;
+const overSequence = (node: MatmulNode, context: LowerContext): boolean => hasLength(node.type) && context.entry !== "step";
+const isNarrow = (node: MatmulNode, context: LowerContext): boolean => {
+  const { inputs, parts } = shapeOf(node, context);
+  return inputs * parts <= fewProducts;
+};
+
+function lowerElements(node: MatmulNode, id: number, context: LowerContext): void {
+  const { inputs, outputs, parts, weight } = shapeOf(node, context);
+  const x = context.value(node.args[0] ?? bug("matmul"));
+  everyElement("matmul_elements", node, id, context, 2 * inputs * parts + flopsOf(node.post), (k, at) => {
+    const wBuffer = k.bind(weight);
+    const term = (q: number, i: number): KExpr =>
+      mul(k.load(wBuffer, add(at.c, (i * parts + q) * outputs)), read(k, x, { ...at, c: u32(i) }));
+    const sums = across(parts).map((q) =>
+      k.let(
+        "sum",
+        across(inputs)
+          .map((i) => term(q, i))
+          .reduce((a, b) => add(a, b)),
+      ),
+    );
+    write(k, context.result(id), at, applyPost(k, node, sums, at, context));
+  });
+}
+
+export const matmulElements: Schedule = schedule<MatmulNode>({
+  name: "matmul-elements",
+  doc: "whole sequences of few channels: a lane an element",
+  op: "matmul",
+  applies: (node, _, context) => overSequence(node, context) && isNarrow(node, context),
+  lower: lowerElements,
+});
+
 export const matmulRows: Schedule = schedule<MatmulNode>({
   name: "matmul-rows",
   doc: "whole sequences: each lane keeps a block of positions times outputs in registers",
   op: "matmul",
-  applies: (node, _, context) => hasLength(node.type) && context.entry !== "step",
+  applies: (node, _, context) => overSequence(node, context) && !isNarrow(node, context),
   lower: lowerRows,
 });
 
@@ -176,6 +212,6 @@ export const matmulVector: Schedule = schedule<MatmulNode>({
   name: "matmul-vector",
   doc: "one position a workgroup: a lane an output, long sums split between lanes",
   op: "matmul",
-  applies: (node, _, context) => !hasLength(node.type) || context.entry === "step",
+  applies: (node, _, context) => !overSequence(node, context),
   lower: lowerVector,
 });

@@ -194,14 +194,20 @@ export function positionCoords(
 /** How many positions (b, l) a value has in this entry point. */
 export const positions = (type: TensorType, entry: Entry): string => (hasLength(type) && entry !== "step" ? "d.B*d.L" : "d.B");
 
-/** Bytes of the epilogue's extra operands over one whole result. */
-export function postBytes(node: AnchorNode, entry: Entry, context: LowerContext): string {
-  const sizes = node.args.slice(ownArity(node)).map((id) => {
-    const { type } = context.graph.nodes[id] ?? bug("no node");
-    return type.dims.some((d) => d.size === "B") ? `4*${elements(type, entry)}` : `${4 * channelsOf(type)}`;
-  });
-  return ["0", ...sizes].join("+");
+/** Bytes of an operand read once. */
+function operandBytes(id: ValueId, entry: Entry, context: LowerContext): string {
+  const { type } = context.graph.nodes[id] ?? bug("no node");
+  if (type.dims.some((d) => d.size === "B")) return `4*${elements(type, entry)}`;
+  return `${type.dims.reduce((product, d) => product * Number(d.size), 4)}`;
 }
+
+/** Bytes of several operands, each read once. */
+export const operandsBytes = (ids: readonly ValueId[], entry: Entry, context: LowerContext): string =>
+  ["0", ...ids.map((id) => operandBytes(id, entry, context))].join("+");
+
+/** Bytes of the epilogue's extra operands over one whole result. */
+export const postBytes = (node: AnchorNode, entry: Entry, context: LowerContext): string =>
+  operandsBytes(node.args.slice(ownArity(node)), entry, context);
 
 /** Operations of an expression. */
 export function flopsOf(expr: Expr | undefined): number {
