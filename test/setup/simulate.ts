@@ -1,0 +1,331 @@
+/**
+ * A plain interpreter of kernels, so that the kernel IR has a meaning apart from any shader: workgroups one after another,
+ * lanes as generators that stop at barriers, f32 and u32 arithmetic rounded after every operation. It counts the words,
+ * operations and barriers of a dispatch, and reports races, accesses out of bounds and barriers that not all lanes reach.
+ */
+import { scalarDef, type ScalarFn } from "../../src/ir/expr.ts";
+import type { DimName, Kernel, KExpr, KFn, KStmt, KType } from "../../src/ir/kernel.ts";
+import { Watched, type Words } from "./watched.ts";
+
+/** One dispatch: the kernel's buffers in the order of its bindings, and every number it finds at run time. */
+export interface Launch {
+  readonly kernel: Kernel;
+  readonly buffers: readonly Words[];
+  readonly dims: Readonly<Record<DimName, number>>;
+  readonly constants?: Readonly<Record<string, number>>;
+  readonly grid: readonly [number, number, number];
+}
+
+export interface Counts {
+  /** Distinct words each workgroup reads, and those it writes, summed over workgroups and buffers: a word it does both to counts twice. */
+  words: number;
+  /** The same of the dispatch as if it were one workgroup. */
+  distinct: number;
+  /** Calls that give an f32, but for those that move a number only (select, neg, conversions). */
+  flops: number;
+  /** Barriers of all workgroups. */
+  barriers: number;
+  /** Races, accesses out of bounds, barriers not reached by all lanes; one each kind and array. */
+  readonly violations: Set<string>;
+}
+
+/** What a lane has while it runs. */
+interface Lane {
+  readonly index: number;
+  /** Its number in the dispatch, from 1. */
+  readonly invocation: number;
+  readonly group: readonly [number, number, number];
+  readonly slots: Float64Array;
+}
+
+type Value = (lane: Lane) => number;
+type Step = (lane: Lane) => void;
+/** Yields the barrier it waits at. */
+type Steps = (lane: Lane) => Generator<KStmt, void>;
+
+/** Names in scope and the slots of their values. */
+type Scope = ReadonlyMap<string, number>;
+
+const truth = (b: boolean): number => (b ? 1 : 0);
+const free = new Set<KFn>(["neg", "select", "float", "uint"]);
+
+/** Integer arithmetic as WGSL defines it: modulo 2^32, and x / 0 = x, x % 0 = 0. */
+const integers: Partial<Record<KFn, (a: number, b: number) => number>> = {
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => Math.imul(a, b),
+  div: (a, b) => (b === 0 ? a : Math.trunc(a / b)),
+  mod: (a, b) => (b === 0 ? 0 : a % b),
+  shl: (a, b) => a << (b & 31),
+  shr: (a, b) => a >>> (b & 31),
+  bitand: (a, b) => a & b,
+  bitor: (a, b) => a | b,
+  min: Math.min,
+  max: Math.max,
+};
+
+const compares: Partial<Record<KFn, (a: number, b: number) => number>> = {
+  lt: (a, b) => truth(a < b),
+  le: (a, b) => truth(a <= b),
+  gt: (a, b) => truth(a > b),
+  ge: (a, b) => truth(a >= b),
+  eq: (a, b) => truth(a === b),
+  ne: (a, b) => truth(a !== b),
+};
+
+/** Runs a dispatch to its end, on the buffers it is given. */
+export function simulate(launch: Launch): Counts {
+  return new Simulation(launch).run();
+}
+
+class Simulation {
+  readonly #launch: Launch;
+  readonly #counts: Counts = { words: 0, distinct: 0, flops: 0, barriers: 0, violations: new Set() };
+  readonly #memory = new Map<string, Watched>();
+  readonly #shared: readonly Watched[];
+  readonly #lanes: number;
+  readonly #main: Steps;
+  #slots = 0;
+
+  constructor(launch: Launch) {
+    this.#launch = launch;
+    const { kernel, buffers } = launch;
+    this.#lanes = this.#constant(kernel.lanes);
+    const violation = (text: string): void => void this.#counts.violations.add(`${kernel.name}: ${text}`);
+    const byWords = new Map<Words, Watched>();
+    kernel.buffers.forEach((buffer, i) => {
+      const words = buffers[i] ?? fail(`no buffer for binding ${i + 1} of ${kernel.name}`);
+      const watched = byWords.get(words) ?? new Watched(buffer.name, words, violation);
+      byWords.set(words, watched);
+      this.#memory.set(buffer.name, watched);
+    });
+    this.#shared = kernel.shared.map(({ name, size }) => {
+      const watched = new Watched(name, new Float32Array(this.#constant(size)), violation);
+      this.#memory.set(name, watched);
+      return watched;
+    });
+    this.#main = this.#waiting(kernel.body, new Map());
+  }
+
+  run(): Counts {
+    const [width, height, depth] = this.#launch.grid;
+    for (let z = 0; z < depth; z++)
+      for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) this.#workgroup((z * height + y) * width + x, [x, y, z]);
+    const buffers = [...new Set(this.#memory.values())].filter((watched) => !this.#shared.includes(watched));
+    for (const buffer of buffers) {
+      this.#counts.words += buffer.words;
+      this.#counts.distinct += buffer.distinct;
+    }
+    return this.#counts;
+  }
+
+  #workgroup(number: number, group: Lane["group"]): void {
+    for (const watched of this.#memory.values()) watched.group = number + 1;
+    for (const array of this.#shared) array.clear();
+    const waiting = Array.from({ length: this.#lanes }, (_, index) =>
+      this.#main({ index, invocation: number * this.#lanes + index + 1, group, slots: new Float64Array(this.#slots) }),
+    );
+    for (;;) {
+      const reached = new Set(waiting.map((lane) => lane.next().value ?? undefined));
+      if (reached.size > 1) this.#counts.violations.add(`${this.#launch.kernel.name}: a barrier is not reached by all lanes`);
+      if (reached.has(undefined)) return;
+      this.#counts.barriers++;
+      for (const array of this.#shared) array.settle();
+    }
+  }
+
+  #constant(e: KExpr): number {
+    return this.#value(e, new Map())({ index: 0, invocation: 0, group: [0, 0, 0], slots: new Float64Array() });
+  }
+
+  #watched(name: string): Watched {
+    return this.#memory.get(name) ?? fail(`${this.#launch.kernel.name} has no array ${name}`);
+  }
+
+  #value(e: KExpr, scope: Scope): Value {
+    switch (e.op) {
+      case "lit": {
+        const value = e.type === "f32" ? Math.fround(e.value) : e.value;
+        return () => value;
+      }
+      case "var": {
+        const slot = slotOf(scope, e.name);
+        return ({ slots }) => slots[slot] ?? NaN;
+      }
+      case "component": {
+        const slot = slotOf(scope, e.of) + e.index;
+        return ({ slots }) => slots[slot] ?? NaN;
+      }
+      case "dim": {
+        const value = this.#launch.dims[e.name];
+        return () => value;
+      }
+      case "override": {
+        const { kernel, constants } = this.#launch;
+        const value = constants?.[e.name] ?? kernel.overrides.find((o) => o.name === e.name)?.value ?? fail(`no override ${e.name}`);
+        return () => value;
+      }
+      case "lane":
+        return (lane) => lane.index;
+      case "group":
+        return (lane) => lane.group[e.axis];
+      case "load":
+        return this.#read(e.buffer, this.#value(e.index, scope));
+      case "shared":
+        return this.#read(e.array, this.#value(e.index, scope));
+      case "call":
+        return this.#call(e.fn, e.type, e.args, scope);
+    }
+  }
+
+  #read(name: string, index: Value): Value {
+    const watched = this.#watched(name);
+    return (lane) => watched.read(index(lane), lane.invocation);
+  }
+
+  #call(fn: KFn, type: KType, args: readonly KExpr[], scope: Scope): Value {
+    const [a = fail(fn), b = a, c = b] = args.map((arg) => this.#value(arg, scope));
+    const from = args[0]?.type;
+    const compare = compares[fn];
+    if (compare !== undefined) return (lane) => compare(a(lane), b(lane));
+    if (fn === "and") return (lane) => truth(a(lane) !== 0 && b(lane) !== 0);
+    if (fn === "or") return (lane) => truth(a(lane) !== 0 || b(lane) !== 0);
+    if (fn === "not") return (lane) => truth(a(lane) === 0);
+    if (fn === "select")
+      return (lane) => {
+        const [condition, then, otherwise] = [a(lane), b(lane), c(lane)];
+        return condition !== 0 ? then : otherwise;
+      };
+    if (fn === "float") return (lane) => Math.fround(a(lane));
+    if (fn === "uint") return from === "f32" ? (lane) => Math.min(Math.max(Math.trunc(a(lane)), 0), 2 ** 32 - 1) : (lane) => a(lane) >>> 0;
+    if (type === "u32" || type === "i32") {
+      const operation = integers[fn] ?? fail(`no ${fn} of integers`);
+      return type === "u32" ? (lane) => operation(a(lane), b(lane)) >>> 0 : (lane) => operation(a(lane), b(lane)) | 0;
+    }
+    const { eval: evaluate } = scalarDef(fn as ScalarFn);
+    const cost = free.has(fn) ? 0 : 1;
+    const counts = this.#counts;
+    return (lane) => {
+      counts.flops += cost;
+      return Math.fround(evaluate(a(lane), b(lane)));
+    };
+  }
+
+  /** Statements without barriers. */
+  #straight(body: readonly KStmt[], outer: Scope): Step {
+    const scope = new Map(outer);
+    const steps = body.map((s) => this.#step(s, scope));
+    return (lane) => {
+      for (const step of steps) step(lane);
+    };
+  }
+
+  /** Declares into `scope`. */
+  #step(s: KStmt, scope: Map<string, number>): Step {
+    switch (s.op) {
+      case "let":
+      case "var":
+        return this.#declare(s.name, s.value, scope);
+      case "assign": {
+        const [slot, value] = [slotOf(scope, s.name), this.#value(s.value, scope)];
+        return (lane) => void (lane.slots[slot] = value(lane));
+      }
+      case "store":
+      case "storeShared": {
+        const watched = this.#watched(s.op === "store" ? s.buffer : s.array);
+        const [index, value] = [this.#value(s.index, scope), this.#value(s.value, scope)];
+        return (lane) => watched.write(index(lane), value(lane), lane.invocation);
+      }
+      case "for": {
+        const { slot, from, to, step, inner } = this.#loop(s, scope);
+        const run = this.#straight(s.body, inner);
+        return (lane) => {
+          for (lane.slots[slot] = from(lane); (lane.slots[slot] ?? NaN) < to(lane); advance(lane, slot, step)) run(lane);
+        };
+      }
+      case "if": {
+        const [cond, then, otherwise] = [this.#value(s.cond, scope), this.#straight(s.then, scope), this.#straight(s.otherwise, scope)];
+        return (lane) => (cond(lane) !== 0 ? then(lane) : otherwise(lane));
+      }
+      case "barrier":
+        return fail("a barrier among statements without one");
+      case "comment":
+        return () => undefined;
+    }
+  }
+
+  #declare(name: string, e: KExpr, scope: Map<string, number>): Step {
+    if (e.type === "vec4f") {
+      if (e.op !== "load") return fail("four words that are not loaded");
+      const [index, watched, first] = [this.#value(e.index, scope), this.#watched(e.buffer), this.#slot(name, scope, 4)];
+      return (lane) => {
+        const at = 4 * index(lane);
+        for (let i = 0; i < 4; i++) lane.slots[first + i] = watched.read(at + i, lane.invocation);
+      };
+    }
+    const value = this.#value(e, scope);
+    const slot = this.#slot(name, scope, 1);
+    return (lane) => void (lane.slots[slot] = value(lane));
+  }
+
+  #slot(name: string, scope: Map<string, number>, count: number): number {
+    const slot = this.#slots;
+    this.#slots += count;
+    scope.set(name, slot);
+    return slot;
+  }
+
+  #loop(s: Extract<KStmt, { op: "for" }>, outer: Scope): { slot: number; from: Value; to: Value; step: Value; inner: Scope } {
+    const from = this.#value(s.from, outer);
+    const inner = new Map(outer);
+    const slot = this.#slot(s.name, inner, 1);
+    return { slot, from, to: this.#value(s.to, inner), step: this.#value(s.step, inner), inner };
+  }
+
+  /** Statements with barriers among them. */
+  #waiting(body: readonly KStmt[], outer: Scope): Steps {
+    const scope = new Map(outer);
+    const parts = body.map((s): Steps | Step => (hasBarrier(s) ? this.#stopping(s, scope) : this.#step(s, scope)));
+    const stops = body.map(hasBarrier);
+    return function* (lane) {
+      for (const [i, part] of parts.entries()) {
+        if (stops[i] === true) yield* (part as Steps)(lane);
+        else (part as Step)(lane);
+      }
+    };
+  }
+
+  #stopping(s: KStmt, scope: Map<string, number>): Steps {
+    if (s.op === "barrier")
+      return function* () {
+        yield s;
+      };
+    if (s.op === "if") {
+      const [cond, then, otherwise] = [this.#value(s.cond, scope), this.#waiting(s.then, scope), this.#waiting(s.otherwise, scope)];
+      return function* (lane) {
+        yield* cond(lane) !== 0 ? then(lane) : otherwise(lane);
+      };
+    }
+    if (s.op !== "for") return fail(`a barrier in ${s.op}`);
+    const { slot, from, to, step, inner } = this.#loop(s, scope);
+    const run = this.#waiting(s.body, inner);
+    return function* (lane) {
+      for (lane.slots[slot] = from(lane); (lane.slots[slot] ?? NaN) < to(lane); advance(lane, slot, step)) yield* run(lane);
+    };
+  }
+}
+
+function advance(lane: Lane, slot: number, step: Value): void {
+  lane.slots[slot] = ((lane.slots[slot] ?? NaN) + step(lane)) >>> 0;
+}
+
+const hasBarrier = (s: KStmt): boolean =>
+  s.op === "barrier" ||
+  (s.op === "for" && s.body.some(hasBarrier)) ||
+  (s.op === "if" && (s.then.some(hasBarrier) || s.otherwise.some(hasBarrier)));
+
+const slotOf = (scope: Scope, name: string): number => scope.get(name) ?? fail(`${name} is not in scope`);
+
+function fail(message: string): never {
+  throw new Error(`simulate: ${message}`);
+}
