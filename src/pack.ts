@@ -3,6 +3,7 @@
  * whole folder or not at all. What is in them was decided before.
  */
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -25,7 +26,7 @@ export async function packBundle(parts: BundleParts, folder: string): Promise<vo
   const temporary = join(dirname(target), `.${basename(target)}.${randomUUID()}`);
   let created: string | undefined;
   try {
-    created = await mkdir(dirname(target), { recursive: true });
+    created = await makeFolder(dirname(target));
     await mkdir(temporary);
     for (const [name, content] of files) await writeFile(join(temporary, name), content, { flag: "wx" });
     await replaceFolder(temporary, target);
@@ -38,6 +39,21 @@ export async function packBundle(parts: BundleParts, folder: string): Promise<vo
       fix: "make room there, or choose with -o another folder that you may write to",
     });
   }
+}
+
+/**
+ * Makes a folder and those it is in; the outermost one made, if any. Not Node's recursive mkdir, which never ends where a
+ * file system without new folders, such as /proc, says that there is no such file.
+ */
+async function makeFolder(path: string): Promise<string | undefined> {
+  if (existsSync(path)) return undefined;
+  const outer = await makeFolder(dirname(path));
+  await mkdir(path).catch(async (error: unknown) => {
+    if (hasCode(error, "EEXIST")) return;
+    if (outer !== undefined) await rm(outer, { recursive: true, force: true });
+    throw error;
+  });
+  return outer ?? path;
 }
 
 /** The files of a bundle by name. */

@@ -107,11 +107,16 @@ test.each(foreign)("%s is not replaced: output-not-ours", async (_what, make) =>
   expect(await readdir(folder, { recursive: true })).toEqual(before);
 });
 
+test.skipIf(process.platform !== "linux")("a file system that makes no folders is output-write-failed", async () => {
+  await expect(packBundle(parts, "/proc/recurve/bundle")).rejects.toMatchObject({ code: "output-write-failed" });
+});
+
 test("a write that fails leaves nothing new and the earlier build as it was", async () => {
   const target = join(folder, "bundle");
   const shards = parts.plan.shards.map((one) => ({ ...one, file: "missing/weights.safetensors" }));
   const failing: BundleParts = { ...parts, plan: { ...parts.plan, shards } };
   await expect(packBundle(failing, join(folder, "new", "bundle"))).rejects.toMatchObject({ code: "output-write-failed" });
+  await expect(packBundle(parts, join(folder, "new", "n".repeat(300), "bundle"))).rejects.toMatchObject({ code: "output-write-failed" });
   expect(await readdir(folder)).toEqual([]);
   await packBundle(parts, target);
   const before = await readdir(folder, { recursive: true });
