@@ -1,5 +1,5 @@
 /** A large batch as several calls of bounded size, so that a person sees how far the work is. */
-import { bug } from "../ir/error.ts";
+import { bug, CompileError } from "../ir/error.ts";
 import type { ExecutionMode } from "../runtime/api.ts";
 import type { AnyInputs, AnyModel, AnyOutputs } from "./bundle.ts";
 
@@ -29,16 +29,20 @@ export async function runInBatches(model: Pick<AnyModel, "run" | "info">, inputs
   return parts.length === 1 ? (parts[0] ?? bug("no part")) : joinRows(parts, B);
 }
 
-/** B and L as the first inputs that have them say; the model checks that the others agree. */
+/** B and L of the inputs. Throws: `input-shape` where they disagree. */
 function sizesOf({ info }: Pick<AnyModel, "info">, inputs: AnyInputs): { readonly B: number; readonly L: number } {
-  const sizes = { B: 1, L: 1 };
-  for (const { name, dims } of info.inputs.toReversed()) {
+  const sizes: { B?: number; L?: number } = {};
+  for (const { name, dims } of info.inputs) {
     const given = dimsOf(inputs[name]);
     dims.forEach((size, i) => {
-      if (typeof size === "string") sizes[size] = given[i] ?? 1;
+      if (typeof size === "number") return;
+      const known = (sizes[size] ??= given[i] ?? 1);
+      if (given[i] === known) return;
+      const message = `"${name}" is [${given.join(", ")}]: its ${size} is ${given[i]}, that of another input ${known}`;
+      throw new CompileError({ code: "input-shape", message, fix: `give all inputs the same ${size}` });
     });
   }
-  return sizes;
+  return { B: sizes.B ?? 1, L: sizes.L ?? 1 };
 }
 
 function dimsOf(input: AnyInputs[string] | undefined): readonly number[] {

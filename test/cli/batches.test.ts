@@ -44,3 +44,10 @@ test.each([
   expect(seen[0]).toBe("0/5");
   expect(seen).toHaveLength(batches.length);
 });
+
+test("inputs of different batches are refused before anything runs", async () => {
+  const model = adder();
+  const longer: AnyInputs = { ...inputs, c: { data: new Int32Array(6), dims: [6] } };
+  await expect(runInBatches(model, longer, { mode: "auto", steps: 3 })).rejects.toMatchObject({ code: "input-shape" });
+  expect(model.batches).toEqual([]);
+});

@@ -70,6 +70,17 @@ test("verify: every mode and streams agree with float64, and the bundle keeps th
   expect(manifest.verification).toEqual(report);
 });
 
+test("verify, inspect: options of a model file are wrong usage for a bundle", async () => {
+  for (const words of [
+    ["verify", bundle, "--weights", "w.safetensors"],
+    ["inspect", bundle, "--after", "fold"],
+  ]) {
+    const { code, out, err } = await cli(...words);
+    expect([code, out]).toEqual([2, ""]);
+    expect(err).toContain("needs the model file");
+  }
+});
+
 test("verify: a model file is held to its graph before any pass", async () => {
   const { code, out } = await cli("verify", model, "--cases", "2", "--longest", "30");
   expect(code).toBe(0);

@@ -1,7 +1,7 @@
 /** `recurve verify`: every mode against the float64 interpreter on this device. */
 import { join } from "node:path";
 import type { Manifest } from "../../compile.ts";
-import { countOf, textOf, type Command, type Terminal } from "../command.ts";
+import { countOf, textOf, UsageError, type Command, type Terminal } from "../command.ts";
 import type { Reference, VerifyReport } from "../verification.ts";
 
 export const verify: Command = {
@@ -23,9 +23,10 @@ export const verify: Command = {
       longest: countOf(given, "longest") ?? 256,
     };
     const { isBundle } = await import("../source.ts");
-    const report = (await isBundle(path))
-      ? await verifyBundle(path, options, terminal)
-      : await verifyModelFile(path, textOf(given, "weights"), options, terminal);
+    const bundle = await isBundle(path);
+    const weights = textOf(given, "weights");
+    if (bundle && weights !== undefined) throw new UsageError(`--weights needs the model file: ${path} is a bundle`);
+    const report = bundle ? await verifyBundle(path, options, terminal) : await verifyModelFile(path, weights, options, terminal);
     const { formatTable } = await import("../table.ts");
     terminal.out(given.values["json"] === true ? `${JSON.stringify(report, undefined, 2)}\n` : formatReport(report, formatTable));
     return report.modes.every((mode) => mode.agrees) ? 0 : 1;
