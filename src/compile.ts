@@ -3,6 +3,7 @@ import type { PlanSource } from "./codegen/plan-source.ts";
 import { emitWgsl } from "./codegen/wgsl.ts";
 import { CompileError } from "./ir/error.ts";
 import { printGraph } from "./ir/print.ts";
+import { localPlaces } from "./ir/rewrite.ts";
 import type { Constants, Graph } from "./ir/graph.ts";
 import { discretize } from "./passes/discretize.ts";
 import { fold } from "./passes/fold.ts";
@@ -141,7 +142,7 @@ export async function compileGraph(graph: Graph, constants: Constants, options: 
     reasons: { whole: choice.whole.reasons, resume: choice.resume.reasons },
     costs: reportCosts(lowered),
     shards: shards.map(({ file, bytes, sha256, tensors: names }) => ({ file, bytes: bytes.length, sha256, tensors: names })),
-    graph: printGraph(module.graph),
+    graph: printGraph(localPlaces(module.graph)),
     notes,
   };
   return { module, lowered, choice, plan, shards, manifest, notes, warnings };

@@ -71,3 +71,13 @@ export function insertBefore(graph: Graph, id: ValueId, before: readonly Node[],
     outputs: graph.outputs.map((o) => ({ ...o, value: shift(o.value) })),
   };
 }
+
+/** The same graph with the files of its places as seen from the innermost folder that holds them all: nothing of the machine. */
+export function localPlaces(graph: Graph): Graph {
+  const folders = graph.nodes.flatMap(({ loc }) => (loc === undefined ? [] : [loc.file.split("/").slice(0, -1)]));
+  const [first = []] = folders;
+  const differs = first.findIndex((part, i) => folders.some((folder) => folder[i] !== part));
+  const shared = differs < 0 ? first.length : differs;
+  const local = (file: string): string => file.split("/").slice(shared).join("/");
+  return { ...graph, nodes: graph.nodes.map((n) => (n.loc === undefined ? n : { ...n, loc: { ...n.loc, file: local(n.loc.file) } })) };
+}

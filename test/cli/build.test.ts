@@ -1,5 +1,5 @@
 import { access, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { rawFile } from "../weights/bytes.ts";
 import { cli, floats, scratch, tensorFile } from "./cli.ts";
@@ -28,6 +28,8 @@ describe("build", () => {
     expect((await readdir(join(folder, "out"))).sort()).toEqual(["index.d.ts", "index.js", "manifest.json", "weights.safetensors"]);
     const manifest = JSON.parse(await readFile(join(folder, "out", "manifest.json"), "utf8")) as object;
     expect(manifest).toMatchObject({ format: 1, name: "tiny", maxLength: 64, inputs: [{ name: "u", dims: ["B", "L", 1] }] });
+    expect(JSON.stringify(manifest)).toContain(" @ model.ts:4:13");
+    expect(JSON.stringify(manifest)).not.toContain(basename(folder));
   });
 
   test("without weights the same seed gives the same bundle, another seed another", async () => {
