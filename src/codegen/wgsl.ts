@@ -43,29 +43,54 @@ const infix: Partial<Record<KFn, string>> = {
   or: "||",
 };
 
-/** Functions WGSL lacks, or gives too few promises for; emitted before the entry point of kernels that use them. */
-const helpers: Partial<Record<KFn, string>> = {
-  sigmoid: "fn r_sigmoid(x: f32) -> f32 { return 1.0 / (1.0 + exp(-clamp(x, -80.0, 80.0))); }",
-  softplus: "fn r_softplus(x: f32) -> f32 { return max(x, 0.0) + log(1.0 + exp(-abs(x))); }",
-  tanh: "fn r_tanh(x: f32) -> f32 { let e = exp(-2.0 * min(abs(x), 20.0)); return sign(x) * (1.0 - e) / (1.0 + e); }",
-};
-
-/** Coefficients of `series`, highest first, in Horner form of s. */
-const horner = (series: readonly number[]): string =>
-  series.slice(1).reduce((text, c) => `(${text} * s + ${f32Literal(c)})`, f32Literal(series[0] ?? 0));
+/** Coefficients of `series`, highest first, in Horner form of `variable`. */
+const horner = (series: readonly number[], variable: string): string =>
+  series.slice(1).reduce((text, c) => `(${text} * ${variable} + ${f32Literal(c)})`, f32Literal(series[0] ?? 0));
 
 /**
- * The error function to 1.6e-7, relative below 1: x P(2x^2-1) below 1, 1 - exp(-R((x-2.5)/1.5)) above.
- * Source: least-squares fits of erf(x)/x and -log(erfc(x)) on Chebyshev nodes, made for this table.
+ * Sine (quarter 0) and cosine (quarter 1) to 1e-7 for |x| below 1e4: x less a multiple of pi/2 in three parts, of which the
+ * first two have so few digits that their products are exact; then least-squares fits on Chebyshev nodes of
+ * [-pi/4, pi/4]. WGSL promises 2^-11 for its own.
  */
-const erfHelper = [
-  "fn r_erf(x: f32) -> f32 {",
-  "  let a = min(abs(x), 4.0);",
-  `  if (a < 1.0) { let s = 2.0 * x * x - 1.0; return x * ${horner([1.2316399988776539e-6, -1.7669080989435315e-5, 2.1751198801212013e-4, -2.285419497638941e-3, 0.019852498546242714, -0.1405360996723175, 0.9654687643051147])}; }`,
-  "  let s = (a - 2.5) / 1.5;",
-  `  return sign(x) * (1.0 - exp(-${horner([2.2740343410987407e-4, -9.643041412346065e-4, 3.190472722053528e-3, -0.010909415781497955, 0.0366474948823452, 2.1237504482269287, 8.029021263122559, 7.8068156242370605])}));`,
-  "}",
-];
+const turn = `fn r_turn(x: f32, quarter: i32) -> f32 {
+  let n = round(x * 0.63661975);
+  let y = ((x - n * 1.5703125) - n * 0.0004837512969970703) - n * 7.54978995489188e-8;
+  let z = y * y;
+  let s = y + y * z * ${horner([-0.0001958291686605662, 0.008332724682986736, -0.166666641831398], "z")};
+  let c = 1.0 - 0.5 * z + z * z * ${horner([0.000024543278414057568, -0.00138882827013731, 0.0416666641831398], "z")};
+  let q = i32(n) + quarter;
+  let v = select(s, c, (q & 1) == 1);
+  return select(v, -v, (q & 2) == 2);
+}`;
+
+/** Functions WGSL lacks, or promises too little for; emitted before the entry point of kernels that use them. */
+const helpers: Partial<Record<KFn, readonly string[]>> = {
+  sigmoid: ["fn r_sigmoid(x: f32) -> f32 { let e = exp(-abs(x)); return select(e, 1.0, x >= 0.0) / (1.0 + e); }"],
+  softplus: ["fn r_softplus(x: f32) -> f32 { return max(x, 0.0) + log(1.0 + exp(-abs(x))); }"],
+  sin: [turn, "fn r_sin(x: f32) -> f32 { return r_turn(x, 0); }"],
+  cos: [turn, "fn r_cos(x: f32) -> f32 { return r_turn(x, 1); }"],
+  /** To 3e-7, relative: a least-squares fit of tanh(x)/x below 0.6, exponentials above. */
+  tanh: [
+    `fn r_tanh(x: f32) -> f32 {
+  let z = x * x;
+  if (z < 0.36) { return x + x * z * ${horner([-0.006219717673957348, 0.02108001708984375, -0.05386805906891823, 0.13332881033420563, -0.3333333134651184], "z")}; }
+  let e = exp(-2.0 * abs(x));
+  return sign(x) * (1.0 - e) / (1.0 + e);
+}`,
+  ],
+  /**
+   * To 1.6e-7, relative below 1: x P(2x^2-1) below 1, 1 - exp(-R((x-2.5)/1.5)) above.
+   * Source: least-squares fits of erf(x)/x and -log(erfc(x)) on Chebyshev nodes, made for this table.
+   */
+  erf: [
+    `fn r_erf(x: f32) -> f32 {
+  let a = min(abs(x), 4.0);
+  if (a < 1.0) { let s = 2.0 * x * x - 1.0; return x * ${horner([1.2316399988776539e-6, -1.7669080989435315e-5, 2.1751198801212013e-4, -2.285419497638941e-3, 0.019852498546242714, -0.1405360996723175, 0.9654687643051147], "s")}; }
+  let s = (a - 2.5) / 1.5;
+  return sign(x) * (1.0 - exp(-${horner([2.2740343410987407e-4, -9.643041412346065e-4, 3.190472722053528e-3, -0.010909415781497955, 0.0366474948823452, 2.1237504482269287, 8.029021263122559, 7.8068156242370605], "s")}));
+}`,
+  ],
+};
 
 const named: Partial<Record<KFn, string>> = { rsqrt: "inverseSqrt" };
 
@@ -118,7 +143,7 @@ function printCall(fn: KFn, args: readonly KExpr[]): Text {
     case "uint":
       return atom(`u32(${list[0]})`);
     default:
-      return atom(`${helpers[fn] === undefined && fn !== "erf" ? (named[fn] ?? fn) : `r_${fn}`}(${list.join(", ")})`);
+      return atom(`${helpers[fn] === undefined ? (named[fn] ?? fn) : `r_${fn}`}(${list.join(", ")})`);
   }
 }
 
@@ -208,7 +233,7 @@ export function emitWgsl(kernel: Kernel): string {
     ...kernel.buffers.map((b, i) => `@group(0) @binding(${i + 1}) var<storage, ${b.access}> ${b.name}: array<${b.type}>;`),
     ...kernel.overrides.map((o) => `override ${o.name}: u32 = ${o.value}u;`),
     ...kernel.shared.map((s) => `var<workgroup> ${s.name}: array<${wgslType[s.type]}, ${print(s.size).text}>;`),
-    ...[...used].flatMap((fn) => (fn === "erf" ? erfHelper : (helpers[fn] ?? []))),
+    ...new Set([...used].flatMap((fn) => helpers[fn] ?? [])),
     `@compute @workgroup_size(${print(kernel.lanes).text})`,
     "fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: vec3u) {",
   ];

@@ -31,9 +31,9 @@ export const arbitraryCase = (maxL = 4096): fc.Arbitrary<SsmCase> =>
     discretization: fc.constantFrom("zoh", "zoh", "bilinear", "euler"),
     B: fc.integer({ min: 1, max: 3 }),
     L: fc.oneof(
-      { weight: 3, arbitrary: fc.integer({ min: 1, max: 64 }) },
-      { weight: 4, arbitrary: fc.integer({ min: 65, max: 512 }) },
-      { weight: 1, arbitrary: fc.integer({ min: 513, max: maxL }) },
+      { weight: 3, arbitrary: fc.integer({ min: 1, max: Math.min(64, maxL) }) },
+      { weight: 4, arbitrary: fc.integer({ min: Math.min(65, maxL), max: Math.min(512, maxL) }) },
+      { weight: 1, arbitrary: fc.integer({ min: Math.min(513, maxL), max: maxL }) },
     ),
     H: fc.integer({ min: 1, max: 4 }),
     N: fc.integer({ min: 1, max: 16 }).map((n) => 2 * n),
