@@ -5,7 +5,25 @@
 import { bug } from "../../ir/error.ts";
 import type { MatmulNode } from "../../ir/graph.ts";
 import { everyElement } from "./elements.ts";
-import { add, and, components, dim, div, f32, fma, group, type KExpr, kernelBuilder, lane, lt, min, mod, mul, sub, u32 } from "./kit.ts";
+import {
+  add,
+  and,
+  components,
+  dim,
+  div,
+  fma,
+  group,
+  type KernelBuilder,
+  kernelBuilder,
+  type KExpr,
+  lane,
+  lt,
+  min,
+  mod,
+  mul,
+  sub,
+  u32,
+} from "./kit.ts";
 import {
   applyPost,
   parameterOperands,
@@ -16,7 +34,6 @@ import {
   hasLength,
   type LowerContext,
   positionCoords,
-  positions,
   postBytes,
   read,
   schedule,
@@ -45,6 +62,12 @@ function shapeOf(node: MatmulNode, context: LowerContext): Shape {
 
 const across = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
 
+/** Outputs that are summed, and whose weights are loaded, at once. */
+type Wide = 1 | 4;
+const none = (wide: Wide): KExpr => ({ op: "lit", type: wide === 4 ? "vec4f" : "f32", value: 0 });
+/** One of the numbers summed at once. */
+const numberOf = (sum: KExpr, index: number): KExpr => (sum.type === "vec4f" ? (components(sum)[index] ?? bug("no component")) : sum);
+
 /** Lanes over positions and over outputs, and what each lane holds in registers. */
 const tile = { positionLanes: 32, outputLanes: 8, perPosition: 4, perOutput: 8 };
 
@@ -66,26 +89,25 @@ function lowerRows(node: MatmulNode, id: number, context: LowerContext): void {
     const clamped = k.let(`q${i}`, min(p, sub(total, 1)));
     return { p, ...positionCoords(k, clamped, true, context.entry) };
   });
-  const wide = four ? 4 : 1;
+  const wide: Wide = four ? 4 : 1;
   const columns = across(parts).map((part) =>
     across(perOutput / wide).map((j) =>
       k.let(`w${part}_${j}`, div(add(min(add(firstOutput, j * wide), outputs - wide), part * outputs), wide)),
     ),
   );
-  const sums = across(parts).map((q) => across(perOutput).map((j) => places.map((_, i) => k.var(`s${q}_${j}_${i}`, f32(0)))));
+  const sums = columns.map((part, q) => part.map((_, j) => places.map((__, i) => k.var(`s${q}_${j}_${i}`, none(wide)))));
   k.for("k", 0, inputs, (kk) => {
     const xs = places.map((at, i) => k.let(`x${i}`, read(k, x, { b: at.b, l: at.l, c: kk })));
     const row = k.let("row", mul(kk, (parts * outputs) / wide));
-    columns.forEach((part, q) => {
-      const loaded = part.map((column) => k.let("w", k.load(wBuffer, add(row, column))));
-      const weights = four ? loaded.flatMap(components) : loaded;
-      weights.forEach((w, j) =>
+    columns.forEach((part, q) =>
+      part.forEach((column, j) => {
+        const w = k.let("w", k.load(wBuffer, add(row, column)));
         xs.forEach((value, i) => {
           const sum = sums[q]?.[j]?.[i] ?? bug("no sum");
           k.assign(sum, fma(w, value, sum));
-        }),
-      );
-    });
+        });
+      }),
+    );
   });
   const channel = (j: number): KExpr => add(firstOutput, j);
   const whole = outputs % outputTile === 0;
@@ -94,7 +116,7 @@ function lowerRows(node: MatmulNode, id: number, context: LowerContext): void {
     k.if(lt(at.p, total), () =>
       across(perOutput).forEach((j) => {
         const here: Coords = { b: at.b, l: at.l, c: channel(j) };
-        const results = across(parts).map((q) => sums[q]?.[j]?.[i] ?? bug("no sum"));
+        const results = sums.map((part) => numberOf(part[Math.floor(j / wide)]?.[i] ?? bug("no sum"), j % wide));
         const finish = (): void => write(k, context.result(id), here, applyPost(k, node, results, here, context, extras[j]));
         if (whole) finish();
         else k.if(lt(here.c, outputs), finish);
@@ -117,50 +139,81 @@ function lowerRows(node: MatmulNode, id: number, context: LowerContext): void {
   });
 }
 
+/** How a workgroup of the `vector` schedule divides: lanes over outputs, over sequences, over parts of the sum. */
+interface VectorTile {
+  /** Outputs a lane computes: four where rows of weights allow it, loaded at once. */
+  readonly wide: Wide;
+  readonly columns: number;
+  readonly rows: number;
+  readonly splits: number;
+}
+
+function vectorTile({ inputs, outputs }: Shape): VectorTile {
+  const wide = outputs % 4 === 0 ? 4 : 1;
+  const columns = Math.min(64, outputs / wide);
+  return { wide, columns, rows: Math.max(1, Math.floor(64 / columns)), splits: inputs >= 256 ? 4 : 1 };
+}
+
+/** Adds up the partial sums of a workgroup's splits; lane = (split, row, column). */
+function joinSplits(k: KernelBuilder, sums: readonly KExpr[], { columns, rows, splits }: VectorTile): readonly KExpr[] {
+  if (splits === 1) return sums;
+  const lanes = columns * rows * splits;
+  const partial = k.shared("partial", lanes * sums.length);
+  const own = k.let("own", mod(lane, columns * rows));
+  sums.forEach((sum, q) => k.storeShared(partial, add(lane, q * lanes), sum));
+  k.barrier();
+  return sums.map((_, q) =>
+    across(splits)
+      .map((split) => k.loadShared(partial, add(own, q * lanes + split * columns * rows)))
+      .reduce((a, b) => add(a, b)),
+  );
+}
+
 function lowerVector(node: MatmulNode, id: number, context: LowerContext): void {
-  const { inputs, outputs, parts, weight } = shapeOf(node, context);
+  const shape = shapeOf(node, context);
+  const { inputs, outputs, parts } = shape;
+  const tile = vectorTile(shape);
+  const { wide, columns, rows, splits } = tile;
   const x = context.value(node.args[0] ?? bug("matmul"));
-  const splits = inputs >= 256 ? 4 : 1;
-  const k = kernelBuilder("matmul_vector", 64 * splits);
-  const wBuffer = k.bind(weight);
-  const column = k.let("column", mod(lane, 64));
-  const split = k.let("split", div(lane, 64));
-  const c = k.let("c", add(mul(group(0), 64), column));
-  const safe = k.let("o", min(c, outputs - 1));
-  const at: Coords = { ...positionCoords(k, group(1), hasLength(node.type), context.entry), c };
-  const sums = across(parts).map((q) => k.var(`s${q}`, f32(0)));
-  const first: KExpr | number = splits === 1 ? 0 : mul(split, Math.ceil(inputs / splits));
-  const end: KExpr | number = splits === 1 ? inputs : min(add(first, Math.ceil(inputs / splits)), inputs);
-  k.for("k", first, end, (kk) => {
+  const k = kernelBuilder("matmul_vector", columns * rows * splits);
+  const wBuffer = k.bind(shape.weight, "read", wide === 4 ? "vec4f" : "f32");
+  const column = k.let("column", add(mul(group(0), columns), mod(lane, columns)));
+  const rest = k.let("rest", div(lane, columns));
+  const position = k.let("position", add(mul(group(1), rows), mod(rest, rows)));
+  const split = k.let("split", div(rest, rows));
+  const safe = k.let("o", min(column, outputs / wide - 1));
+  const at = positionCoords(k, k.let("q", min(position, sub(dim("B"), 1))), false, context.entry);
+  const sums = across(parts).map((q) => k.var(`s${q}`, none(wide)));
+  const part = Math.ceil(inputs / splits);
+  const first = splits === 1 ? u32(0) : k.let("begin", mul(split, part));
+  k.for("k", first, splits === 1 ? inputs : min(add(first, part), inputs), (kk) => {
     const value = k.let("x", read(k, x, { ...at, c: kk }));
-    sums.forEach((sum, q) => k.assign(sum, fma(k.load(wBuffer, add(mul(kk, parts * outputs), add(safe, q * outputs))), value, sum)));
+    const row = k.let("row", add(mul(kk, (parts * outputs) / wide), safe));
+    sums.forEach((sum, q) => k.assign(sum, fma(k.load(wBuffer, add(row, (q * outputs) / wide)), value, sum)));
   });
-  let results: readonly KExpr[] = sums;
-  if (splits > 1) {
-    const partial = k.shared("partial", 64 * splits * parts);
-    sums.forEach((sum, q) => k.storeShared(partial, add(q * 64 * splits, lane), sum));
-    k.barrier();
-    results = sums.map((_, q) =>
-      across(splits)
-        .map((s) => k.loadShared(partial, add(q * 64 * splits + s * 64, column)))
-        .reduce((a, b) => add(a, b)),
-    );
-  }
-  k.if(and(lt(c, outputs), lt(split, 1)), () => {
-    const own = results.map((r, q) => k.let(`r${q}`, r));
-    write(k, context.result(id), at, applyPost(k, node, own, at, context));
-  });
-  const rows = positions(node.type, context.entry);
+  const results = joinSplits(
+    k,
+    sums.flatMap((sum) => across(wide).map((j) => numberOf(sum, j))),
+    tile,
+  );
+  k.if(and(and(lt(column, outputs / wide), lt(position, dim("B"))), lt(split, 1)), () =>
+    across(wide).forEach((j) => {
+      const here: Coords = { ...at, c: k.let("c", add(mul(column, wide), j)) };
+      const own = across(parts).map((q) => k.let(`r${q}`, results[q * wide + j] ?? bug("no result")));
+      write(k, context.result(id), here, applyPost(k, node, own, here, context));
+    }),
+  );
   const weightBytes = 4 * inputs * outputs * parts;
-  const rest = `4*${elements(node.type, context.entry)}+${postBytes(node, context.entry, context)}`;
+  const tiles = Math.ceil(outputs / wide / columns);
+  const other = `4*${elements(node.type, context.entry)}+${postBytes(node, context.entry, context)}`;
   context.emit({
     built: k.finish(),
-    grid: [Math.ceil(outputs / 64), rows, 1],
+    grid: [tiles, `Math.ceil(d.B/${rows})`, 1],
     cost: {
-      flops: `(${2 * inputs * outputs * parts}+${flopsOf(node.post) * outputs})*${rows}`,
-      bytes: `${4 * inputs * Math.ceil(outputs / 64)}*${rows}+${weightBytes}*${rows}+${rest}`,
-      minimum: `${4 * inputs}*${rows}+${weightBytes}+${rest}`,
-      serial: Math.ceil(inputs / splits),
+      flops: `(${2 * inputs * outputs * parts}+${flopsOf(node.post) * outputs})*d.B`,
+      bytes: `${4 * inputs * tiles}*d.B+${weightBytes}*Math.ceil(d.B/${rows})+${other}`,
+      minimum: `${4 * inputs}*d.B+${weightBytes}+${other}`,
+      serial: part,
     },
   });
 }
