@@ -6,6 +6,7 @@ import type { DispatchCost, ProgramCosts } from "../../src/passes/lowered.ts";
 import { estimateDispatch } from "../../src/passes/mode.ts";
 import { type Dims, type Dispatch, fftPoints, type Mode, type Plan, type Program } from "../../src/runtime/plan.ts";
 import * as makers from "../../src/runtime/tables.ts";
+import { random } from "../setup/random-expr.ts";
 import { type Counts, simulate } from "../setup/simulate.ts";
 import type { Words } from "../setup/watched.ts";
 
@@ -49,17 +50,17 @@ export class SimulatedModel {
     return Object.keys(this.#plan.whole) as Mode[];
   }
 
-  /** Runs one program on inputs of B sequences of L steps; `step` once for every time step, from `pos` on. */
-  run(entry: Entry, inputs: Constants, B: number, L: number, pos = 0): ProgramRun {
+  /** Runs one program on inputs of B sequences of L steps; `step` once for every time step (the first `cut`), listed once. */
+  run(entry: Entry, inputs: Constants, B: number, L: number, { cut = L }: { readonly cut?: number } = {}): ProgramRun {
     const program = this.#program(entry);
     const costs = this.#costs(entry);
-    const d = { ...this.#dims(B, L), pos };
+    const d = this.#dims(B, L);
     const running = [...program.prepare, ...program.body].filter(({ when }) => when?.(d) ?? true);
     const buffers = this.#buffers(inputs, d, new Set(running.flatMap(({ bind }) => bind)));
     const ran = [...this.#all(program.prepare, costs.prepare, this.#dims(1, fftPoints(L)), buffers)];
-    const count = entry.kind === "step" ? L : 1;
+    const count = entry.kind === "step" ? cut : 1;
     for (let t = 0; t < count; t++) {
-      const one = this.#all(program.body, costs.body, { ...this.#dims(B, L), t, pos: pos + t }, buffers);
+      const one = this.#all(program.body, costs.body, { ...d, t, pos: t }, buffers);
       if (t === 0) ran.push(...one);
       else ran.push(...one.filter((r) => r.counts.violations.size > 0));
     }
@@ -169,6 +170,12 @@ export class SimulatedModel {
         outputs.set(spec.name, { shape: this.#shape(spec.name, B, L), data: Float64Array.from(buffers.get(i) ?? []) });
     return outputs;
   }
+}
+
+/** Numbers in [-1, 1) that float32 holds. */
+export function numbers(shape: readonly number[], seed: number): Constant {
+  const next = random(seed);
+  return { shape, data: Float64Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => Math.fround(2 * next() - 1)) };
 }
 
 function fail(message: string): never {

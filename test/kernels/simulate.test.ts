@@ -1,6 +1,20 @@
 /** The simulator itself: what it computes, counts and catches, on kernels of a few lines. */
 import { expect, test } from "vitest";
-import { add, dim, f32, group, type KernelBuilder, kernelBuilder, lane, lt, mul, sub, u32 } from "../../src/passes/schedules/kit.ts";
+import {
+  add,
+  dim,
+  f32,
+  group,
+  type KernelBuilder,
+  kernelBuilder,
+  type KExpr,
+  lane,
+  lt,
+  mul,
+  sub,
+  u32,
+  unary,
+} from "../../src/passes/schedules/kit.ts";
 import { type Counts, simulate } from "../setup/simulate.ts";
 
 const dims = { B: 1, L: 8, t: 0, pos: 0, M: 8 };
@@ -26,6 +40,12 @@ test("every lane of every workgroup runs, and words and operations are counted",
   const { counts, out } = run((k, from, to) => k.store(to, flat, mul(k.load(from, flat), f32(2))));
   expect(out).toEqual([1, 3, 5, 7, 9, 11, 13, 15]);
   expect(counts).toEqual({ words: 16, distinct: 16, flops: 8, barriers: 0, violations: new Set() });
+});
+
+test("every call counts once, however deep", () => {
+  const deep = (x: KExpr, depth: number): KExpr => (depth === 0 ? x : unary("abs", unary("sqrt", deep(x, depth - 1))));
+  const { counts } = run((k, from, to) => k.store(to, flat, deep(k.load(from, flat), 3)));
+  expect(counts.flops).toBe(8 * 6);
 });
 
 test("a word that two workgroups read counts twice in `words` and once in `distinct`; twice in one workgroup counts once", () => {

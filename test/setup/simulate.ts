@@ -3,8 +3,8 @@
  * lanes as generators that stop at barriers, f32 and u32 arithmetic rounded after every operation. It counts the words,
  * operations and barriers of a dispatch, and reports races, accesses out of bounds and barriers that not all lanes reach.
  */
-import { scalarDef, type ScalarFn } from "../../src/ir/expr.ts";
-import type { DimName, Kernel, KExpr, KFn, KStmt, KType } from "../../src/ir/kernel.ts";
+import type { DimName, Kernel, KExpr, KStmt, KType } from "../../src/ir/kernel.ts";
+import { evaluateCall, type Lane, type Value } from "./simulate-call.ts";
 import { Watched, type Words } from "./watched.ts";
 
 /** One dispatch: the kernel's buffers in the order of its bindings, and every number it finds at run time. */
@@ -29,49 +29,12 @@ export interface Counts {
   readonly violations: Set<string>;
 }
 
-/** What a lane has while it runs. */
-interface Lane {
-  readonly index: number;
-  /** Its number in the dispatch, from 1. */
-  readonly invocation: number;
-  readonly group: readonly [number, number, number];
-  readonly slots: Float64Array;
-}
-
-type Value = (lane: Lane) => number;
 type Step = (lane: Lane) => void;
 /** Yields the barrier it waits at. */
 type Steps = (lane: Lane) => Generator<KStmt, void>;
 
 /** Names in scope and the slots of their values. */
 type Scope = ReadonlyMap<string, number>;
-
-const truth = (b: boolean): number => (b ? 1 : 0);
-const free = new Set<KFn>(["neg", "select", "float", "uint"]);
-
-/** Integer arithmetic as WGSL defines it: modulo 2^32, and x / 0 = x, x % 0 = 0. */
-const integers: Partial<Record<KFn, (a: number, b: number) => number>> = {
-  add: (a, b) => a + b,
-  sub: (a, b) => a - b,
-  mul: (a, b) => Math.imul(a, b),
-  div: (a, b) => (b === 0 ? a : Math.trunc(a / b)),
-  mod: (a, b) => (b === 0 ? 0 : a % b),
-  shl: (a, b) => a << (b & 31),
-  shr: (a, b) => a >>> (b & 31),
-  bitand: (a, b) => a & b,
-  bitor: (a, b) => a | b,
-  min: Math.min,
-  max: Math.max,
-};
-
-const compares: Partial<Record<KFn, (a: number, b: number) => number>> = {
-  lt: (a, b) => truth(a < b),
-  le: (a, b) => truth(a <= b),
-  gt: (a, b) => truth(a > b),
-  ge: (a, b) => truth(a >= b),
-  eq: (a, b) => truth(a === b),
-  ne: (a, b) => truth(a !== b),
-};
 
 /** Runs a dispatch to its end, on the buffers it is given. */
 export function simulate(launch: Launch): Counts {
@@ -99,8 +62,8 @@ class Simulation {
       byWords.set(words, watched);
       this.#memory.set(buffer.name, watched);
     });
-    this.#shared = kernel.shared.map(({ name, size }) => {
-      const watched = new Watched(name, new Float32Array(this.#constant(size)), violation);
+    this.#shared = kernel.shared.map(({ name, type, size }) => {
+      const watched = new Watched(name, new Float32Array(widthOf(type) * this.#constant(size)), violation);
       this.#memory.set(name, watched);
       return watched;
     });
@@ -173,42 +136,40 @@ class Simulation {
         return this.#read(e.buffer, this.#value(e.index, scope));
       case "shared":
         return this.#read(e.array, this.#value(e.index, scope));
-      case "call":
-        return this.#call(e.fn, e.type, e.args, scope);
+      case "call": {
+        const values = e.args.map((arg) => this.#value(arg, scope));
+        return evaluateCall(this.#counts, e.fn, e.type, e.args[0]?.type, values);
+      }
     }
+  }
+
+  /** The numbers of an expression: four of a `vec4f`, each by itself, one of any other. */
+  #values(e: KExpr, scope: Scope): readonly Value[] {
+    if (e.type !== "vec4f") return [this.#value(e, scope)];
+    return [0, 1, 2, 3].map((i): Value => {
+      switch (e.op) {
+        case "lit":
+          return this.#value({ ...e, type: "f32" }, scope);
+        case "var": {
+          const slot = slotOf(scope, e.name) + i;
+          return ({ slots }) => slots[slot] ?? NaN;
+        }
+        case "load":
+        case "shared": {
+          const index = this.#value(e.index, scope);
+          return this.#read(e.op === "load" ? e.buffer : e.array, (lane) => 4 * index(lane) + i);
+        }
+        case "call": {
+          const values = e.args.map((arg) => this.#values(arg, scope)).map((parts) => parts[i] ?? parts[0] ?? fail("no value"));
+          return evaluateCall(this.#counts, e.fn, "f32", "f32", values);
+        }
+      }
+    });
   }
 
   #read(name: string, index: Value): Value {
     const watched = this.#watched(name);
     return (lane) => watched.read(index(lane), lane.invocation);
-  }
-
-  #call(fn: KFn, type: KType, args: readonly KExpr[], scope: Scope): Value {
-    const [a = fail(fn), b = a, c = b] = args.map((arg) => this.#value(arg, scope));
-    const from = args[0]?.type;
-    const compare = compares[fn];
-    if (compare !== undefined) return (lane) => compare(a(lane), b(lane));
-    if (fn === "and") return (lane) => truth(a(lane) !== 0 && b(lane) !== 0);
-    if (fn === "or") return (lane) => truth(a(lane) !== 0 || b(lane) !== 0);
-    if (fn === "not") return (lane) => truth(a(lane) === 0);
-    if (fn === "select")
-      return (lane) => {
-        const [condition, then, otherwise] = [a(lane), b(lane), c(lane)];
-        return condition !== 0 ? then : otherwise;
-      };
-    if (fn === "float") return (lane) => Math.fround(a(lane));
-    if (fn === "uint") return from === "f32" ? (lane) => Math.min(Math.max(Math.trunc(a(lane)), 0), 2 ** 32 - 1) : (lane) => a(lane) >>> 0;
-    if (type === "u32" || type === "i32") {
-      const operation = integers[fn] ?? fail(`no ${fn} of integers`);
-      return type === "u32" ? (lane) => operation(a(lane), b(lane)) >>> 0 : (lane) => operation(a(lane), b(lane)) | 0;
-    }
-    const { eval: evaluate } = scalarDef(fn as ScalarFn);
-    const cost = free.has(fn) ? 0 : 1;
-    const counts = this.#counts;
-    return (lane) => {
-      counts.flops += cost;
-      return Math.fround(evaluate(a(lane), b(lane)));
-    };
   }
 
   /** Statements without barriers. */
@@ -224,17 +185,20 @@ class Simulation {
   #step(s: KStmt, scope: Map<string, number>): Step {
     switch (s.op) {
       case "let":
-      case "var":
-        return this.#declare(s.name, s.value, scope);
-      case "assign": {
-        const [slot, value] = [slotOf(scope, s.name), this.#value(s.value, scope)];
-        return (lane) => void (lane.slots[slot] = value(lane));
+      case "var": {
+        const values = this.#values(s.value, scope);
+        return assign(this.#slot(s.name, scope, values.length), values);
       }
+      case "assign":
+        return assign(slotOf(scope, s.name), this.#values(s.value, scope));
       case "store":
       case "storeShared": {
         const watched = this.#watched(s.op === "store" ? s.buffer : s.array);
-        const [index, value] = [this.#value(s.index, scope), this.#value(s.value, scope)];
-        return (lane) => watched.write(index(lane), value(lane), lane.invocation);
+        const [index, values] = [this.#value(s.index, scope), this.#values(s.value, scope)];
+        return (lane) => {
+          const at = values.length * index(lane);
+          for (const [i, value] of values.entries()) watched.write(at + i, value(lane), lane.invocation);
+        };
       }
       case "for": {
         const { slot, from, to, step, inner } = this.#loop(s, scope);
@@ -252,20 +216,6 @@ class Simulation {
       case "comment":
         return () => undefined;
     }
-  }
-
-  #declare(name: string, e: KExpr, scope: Map<string, number>): Step {
-    if (e.type === "vec4f") {
-      if (e.op !== "load") return fail("four words that are not loaded");
-      const [index, watched, first] = [this.#value(e.index, scope), this.#watched(e.buffer), this.#slot(name, scope, 4)];
-      return (lane) => {
-        const at = 4 * index(lane);
-        for (let i = 0; i < 4; i++) lane.slots[first + i] = watched.read(at + i, lane.invocation);
-      };
-    }
-    const value = this.#value(e, scope);
-    const slot = this.#slot(name, scope, 1);
-    return (lane) => void (lane.slots[slot] = value(lane));
   }
 
   #slot(name: string, scope: Map<string, number>, count: number): number {
@@ -314,6 +264,18 @@ class Simulation {
     };
   }
 }
+
+/** Values to neighbouring slots. */
+function assign(slot: number, [only, ...rest]: readonly Value[]): Step {
+  if (only === undefined) return fail("nothing to assign");
+  if (rest.length === 0) return (lane) => void (lane.slots[slot] = only(lane));
+  const all = [only, ...rest];
+  return (lane) => {
+    for (const [i, value] of all.entries()) lane.slots[slot + i] = value(lane);
+  };
+}
+
+const widthOf = (type: KType): number => (type === "vec4f" ? 4 : 1);
 
 function advance(lane: Lane, slot: number, step: Value): void {
   lane.slots[slot] = ((lane.slots[slot] ?? NaN) + step(lane)) >>> 0;

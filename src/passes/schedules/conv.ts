@@ -3,7 +3,7 @@
  * oldest first; a second dispatch moves them on, because all lanes read them.
  */
 import { bug } from "../../ir/error.ts";
-import type { ConvNode } from "../../ir/graph.ts";
+import { type ConvNode, ownArity } from "../../ir/graph.ts";
 import { add, dim, div, f32, fma, ge, type KernelBuilder, kernelBuilder, type KExpr, lt, mod, mul, select, sub, u32 } from "./kit.ts";
 import {
   applyPost,
@@ -12,6 +12,7 @@ import {
   elements,
   flatGrid,
   flatLane,
+  flopsOf,
   groupsOf,
   type LowerContext,
   postBytes,
@@ -21,6 +22,7 @@ import {
   type ValueRef,
   write,
 } from "./schedule.ts";
+import { ownTraffic, parametersSeen } from "./traffic.ts";
 
 interface Tail {
   readonly buffer: number;
@@ -70,8 +72,20 @@ function lower(node: ConvNode, id: number, context: LowerContext): void {
   });
   const size = elements(node.type, context.entry);
   const kept = tail === undefined ? "0" : `4*d.B*${(taps - 1) * channels}`;
-  const bytes = `8*${size}+${4 * taps * channels}+${kept}+${postBytes(node, context.entry, context)}`;
-  context.emit({ built: k.finish(), grid: flatGrid(groupsOf(size, 64)), cost: { flops: `${2 * taps}*${size}`, bytes, minimum: bytes } });
+  const own = `8*${size}+${kept}`;
+  const inner = step ? "channel" : "time";
+  const seen = parametersSeen(node, inner, context.entry);
+  const again = step ? "0" : `${4 * (taps - 1)}*(${seen}-d.B*${channels})`;
+  const post = ownTraffic(node.args.slice(ownArity(node)), node, inner, context.entry, context);
+  context.emit({
+    built: k.finish(),
+    grid: flatGrid(groupsOf(size, 64)),
+    cost: {
+      flops: `${2 * taps + flopsOf(node.post)}*${size}`,
+      bytes: `${own}+${4 * taps}*${seen}+${again}+${post}`,
+      minimum: `${own}+${4 * taps * channels}+${postBytes(node, context.entry, context)}`,
+    },
+  });
   if (tail !== undefined) moveTail(source, tail, taps, channels, context);
 }
 

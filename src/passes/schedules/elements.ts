@@ -13,6 +13,7 @@ import {
   operandsBytes,
   stepTime,
 } from "./schedule.ts";
+import { elementTraffic } from "./traffic.ts";
 
 const lanes = 64;
 
@@ -40,6 +41,13 @@ export function everyElement(
     else if (sequence) body(k, { b: k.let("b", div(rest, dim("L"))), c: first, l: k.let("l", mod(rest, dim("L"))) });
     else body(k, { b: rest, c: first, l: stepTime() });
   });
-  const bytes = `4*${count}+${operandsBytes(node.args, context.entry, context)}`;
-  context.emit({ built: k.finish(), grid: flatGrid(groupsOf(count, lanes)), cost: { flops: `${flops}*${count}`, bytes, minimum: bytes } });
+  context.emit({
+    built: k.finish(),
+    grid: flatGrid(groupsOf(count, lanes)),
+    cost: {
+      flops: `${flops}*${count}`,
+      bytes: `4*${count}+${elementTraffic(node, sequence && result.layout === "BCL" ? "time" : "channel", context.entry, context)}`,
+      minimum: `4*${count}+${operandsBytes([...new Set(node.args)], context.entry, context)}`,
+    },
+  });
 }

@@ -96,13 +96,14 @@ export function convolutionKernel(id: ValueId, lti: Lti, context: LowerContext):
       );
       k.store(out, add(mul(h, points), l), sum);
     });
-    const tables = `4*${lti.components}*${lti.channels}*(${lti.block}+Math.ceil(d.M/${lti.block}))`;
+    const heads = lti.headStride === 1 ? lti.channels : 1;
+    const tables = `${4 * heads}*(${lti.components}*(Math.min(${lti.block},d.M)+Math.ceil(d.M/${lti.block}))+1)`;
     emit({
       built: k.finish(),
       grid: [groupsOf("d.M", 64), lti.channels, 1],
       cost: {
         flops: `${2 * lti.components * lti.channels}*d.M`,
-        bytes: `${4 * lti.channels}*d.M+${4 * lti.channels * lti.components}*65*Math.ceil(d.M/64)`,
+        bytes: `${4 * lti.channels}*(d.M+(${lti.components}*(Math.min(64,d.M)+1)+1)*Math.ceil(d.M/64))`,
         minimum: `${4 * lti.channels}*d.M+${tables}`,
         serial: lti.components,
       },

@@ -1,6 +1,6 @@
 /** Layer and RMS norm over channels. `rows`: a lane a position, channels one after the other. `group`: a workgroup a position. */
 import { bug } from "../../ir/error.ts";
-import type { NormNode } from "../../ir/graph.ts";
+import { type NormNode, ownArity } from "../../ir/graph.ts";
 import { add, dim, f32, fma, group, type KernelBuilder, kernelBuilder, type KExpr, lane, lt, mul, sub, unary } from "./kit.ts";
 import {
   applyPost,
@@ -30,8 +30,20 @@ function emit(
   serial: number,
 ): void {
   const count = elements(node.type, context.entry);
-  const bytes = `8*${count}+${postBytes(node, context.entry, context)}`;
-  context.emit({ built: k.finish(), grid, cost: { flops: `${6 + flopsOf(node.post)}*${count}`, bytes, minimum: bytes, serial } });
+  const own = `8*${count}`;
+  const post = node.args.slice(ownArity(node)).map((id) => context.graph.nodes[id]?.type ?? bug("no node"));
+  const parameters = post.filter((type) => !type.dims.some((d) => d.size === "B")).reduce((sum, type) => sum + channelsOf(type), 0);
+  const shared = postBytes(node, context.entry, context);
+  context.emit({
+    built: k.finish(),
+    grid,
+    cost: {
+      flops: `${(node.kind === "layer" ? 6 : 3) + flopsOf(node.post)}*${count}+4*${positions(node.type, context.entry)}`,
+      bytes: `${own}+${shared}+${4 * parameters}*(${grid[0]}*${grid[1]}-1)`,
+      minimum: `${own}+${shared}`,
+      serial,
+    },
+  });
 }
 
 /** One over the deviation, of the sum of squares. */

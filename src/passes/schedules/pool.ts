@@ -9,6 +9,7 @@ import {
   elements,
   flatGrid,
   flatLane,
+  flopsOf,
   groupsOf,
   joinLanes,
   type LowerContext,
@@ -60,10 +61,17 @@ function lower(node: PoolNode, id: number, context: LowerContext): void {
   }
   const reads = reduces ? `4*d.B*${channels}*d.L` : `4*d.B*${channels}`;
   const bytes = `${reads}+4*${elements(node.type, context.entry)}${running ? `+8*d.B*${channels}` : ""}+${postBytes(node, context.entry, context)}`;
+  const joins = running && node.kind !== "first" ? 1 : 0;
+  const own = joins + (node.kind === "mean" ? 1 : 0) + flopsOf(node.post);
   context.emit({
     built: k.finish(),
     grid: reduces ? [channels, "d.B", 1] : flatGrid(groupsOf(`d.B*${channels}`, lanes)),
-    cost: { flops: reduces ? `d.B*${channels}*d.L` : `d.B*${channels}`, bytes, minimum: bytes, serial: reduces ? `d.L/${lanes}` : 1 },
+    cost: {
+      flops: `d.B*${channels}*(${reduces ? "d.L" : 0}+${own})`,
+      bytes,
+      minimum: bytes,
+      serial: reduces ? `d.L/${lanes}` : 1,
+    },
   });
 }
 

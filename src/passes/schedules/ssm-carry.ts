@@ -24,6 +24,7 @@ import {
 } from "./kit.ts";
 import { type Lti, stateOf } from "./lti.ts";
 import { flatGrid, flatLane, groupsOf, type LowerContext, read } from "./schedule.ts";
+import { channelsSeen, rowsSeen } from "./traffic.ts";
 
 export interface Carry {
   /** `[B H L]`: y_l = C Abar^(l+1) x. */
@@ -97,14 +98,14 @@ function emitResponse(lti: Lti, context: LowerContext, state: number, response: 
     });
     k.store(out, add(mul(add(mul(b, lti.channels), h), dim("L")), l), sum);
   });
-  const tables = `${4 * lti.channels * lti.components}*(${lti.block}+Math.ceil(d.L/${lti.block}))`;
+  const tables = `${4 * lti.channels * lti.components}*(Math.min(d.L,${lti.block})+Math.ceil(d.L/${lti.block})+3)`;
   const own = `d.B*${lti.channels}*(4*d.L+${4 * lti.components})`;
   context.emit({
     built: k.finish(),
     grid: [groupsOf("d.L", 64), lti.channels, "d.B"],
     cost: {
       flops: `${24 * lti.states * lti.channels}*d.B*d.L`,
-      bytes: `${own}+d.B*Math.ceil(d.L/64)*${4 * lti.channels * lti.components * 69}`,
+      bytes: `d.B*${lti.channels}*(${4 + 4 * lti.components}*d.L+${20 * lti.components}*Math.ceil(d.L/64))`,
       minimum: `${own}+${tables}`,
       serial: lti.states,
     },
@@ -132,11 +133,16 @@ function emitFinalState(lti: Lti, context: LowerContext, state: number): void {
     });
     storeState(k, lti, buffer, b, n, h, x);
   });
-  const bytes = `d.B*${lti.channels}*(4*d.L+${8 * lti.components})+${24 * lti.channels * lti.states}`;
+  const states = `${8 * lti.components * lti.channels}*d.B`;
   context.emit({
     built: k.finish(),
     grid: flatGrid(groupsOf(`d.B*${perSequence}`, 64)),
-    cost: { flops: `${14 * perSequence}*d.B*d.L`, bytes, minimum: bytes, serial: "d.L" },
+    cost: {
+      flops: `${15 * perSequence}*d.B*d.L`,
+      bytes: `${states}+4*d.L*${rowsSeen(`d.B*${lti.channels}`, lti.states)}+24*${channelsSeen(`d.B*${perSequence}`, perSequence)}`,
+      minimum: `${states}+4*d.L*d.B*${lti.channels}+${24 * perSequence}`,
+      serial: "d.L",
+    },
   });
 }
 

@@ -16,6 +16,7 @@ import {
   type Schedule,
   write,
 } from "./schedule.ts";
+import { channelsSeen } from "./traffic.ts";
 
 function lowerDiagonal(node: SsmNode, id: ValueId, context: LowerContext): void {
   const lti = ltiOf(node, context);
@@ -41,7 +42,7 @@ function lowerDiagonal(node: SsmNode, id: ValueId, context: LowerContext): void 
     grid: flatGrid(groupsOf(`d.B*${lti.channels}`, 64)),
     cost: {
       flops: `d.B*${lti.channels}*${18 * lti.states + 2 + flopsOf(node.post)}`,
-      bytes: `${own}+${poles}*Math.ceil(d.B*${lti.channels}/Math.max(64,${lti.channels}))`,
+      bytes: `${own}+${24 * lti.states + 4}*${channelsSeen(`d.B*${lti.channels}`, lti.channels)}`,
       minimum: `${own}+${poles}`,
       serial: lti.states,
     },
@@ -73,7 +74,7 @@ function lowerDense(node: SsmNode, id: ValueId, context: LowerContext): void {
     write(k, context.result(id), at, applyPost(k, node, [sum], at, context));
   });
   const own = `d.B*${lti.channels}*${8 + 8 * n}+${postBytes(node, context.entry, context)}`;
-  const tableBytes = 4 * n * (2 * n + 2);
+  const tableBytes = 4 * n * (2 * n + 2) + 4;
   context.emit({
     built: k.finish(),
     grid: [lti.channels, "d.B", 1],

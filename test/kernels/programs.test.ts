@@ -1,0 +1,70 @@
+/**
+ * Kernels without a device: whole programs of small plans on the simulator of kernel IR. Results equal the float64
+ * interpreter, and no kernel races or leaves its buffers.
+ */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { compileGraph, type Compiled } from "../../src/compile.ts";
+import type { Constants } from "../../src/ir/graph.ts";
+import { interpret } from "../../src/ir/interpret.ts";
+import { printGraph } from "../../src/ir/print.ts";
+import { errorOf, rounded } from "../setup/execute.ts";
+import { arbitraryModule } from "../setup/random-graph.ts";
+import { compileCase, type SsmCase } from "../setup/ssm-case.ts";
+import { type Entry, numbers, type Ran, type Simulated, SimulatedModel } from "./program.ts";
+
+/** float32 against float64, of the output's scale. */
+const tolerance = 1e-5;
+
+interface Sized {
+  readonly inputs: Constants;
+  readonly B: number;
+  readonly L: number;
+}
+
+/** Runs every entry point from the zero state and checks results and violations; gives all dispatches. */
+function checkPrograms(compiled: Compiled, { inputs, B, L }: Sized, device: Simulated = {}): Ran[] {
+  const { graph, constants } = compiled.module;
+  const expected = interpret(graph, constants, inputs).outputs;
+  const entries: Entry[] = [{ kind: "step" }];
+  for (const mode of new SimulatedModel(compiled).modes) entries.push({ kind: "whole", mode }, { kind: "resume", mode });
+  return entries.flatMap((entry) => {
+    const { outputs, ran } = new SimulatedModel(compiled, device).run(entry, inputs, B, L);
+    const actual = Object.fromEntries(
+      [...outputs].map(([name, { shape, data }]) => [name, { data: Float32Array.from(data), dims: shape }]),
+    );
+    expect(errorOf(actual, expected), `${JSON.stringify(entry)}\n${printGraph(graph)}`).toBeLessThan(tolerance);
+    expect([...new Set(ran.flatMap((r) => [...r.counts.violations]))], printGraph(graph)).toEqual([]);
+    return ran;
+  });
+}
+
+async function checkSystem(c: SsmCase, device: Simulated = {}): Promise<Ran[]> {
+  const inputs = new Map([["x", numbers([c.B, c.L, c.H], c.seed)]]);
+  return checkPrograms(await compileCase(c), { inputs, B: c.B, L: c.L }, device);
+}
+
+const system: SsmCase = { structure: "s4d", discretization: "zoh", B: 2, L: 10, H: 3, N: 8, logDelta: -1, seed: 5 };
+
+describe("results and accesses", () => {
+  test.each([10, 64, 65, 200])("diagonal and dense systems, %i steps", async (L) => {
+    await checkSystem({ ...system, L });
+    await checkSystem({ ...system, structure: "dense", L, H: 2, N: 6 });
+  });
+
+  test.each([
+    [200, 64],
+    [600, 64],
+    [600, 128],
+  ])("an FFT in rows and columns: %i steps where %i points fit", async (L, F) => {
+    const ran = await checkSystem({ ...system, L, H: 2 }, { F });
+    expect(ran.map((r) => r.kernel)).toContain("fft_rows");
+  });
+
+  test("60 random models of all ops", { timeout: 120_000 }, async () => {
+    for (const { module, inputs, B, L } of fc.sample(arbitraryModule({ smooth: true }), { numRuns: 60, seed: 20261123 })) {
+      const compiled = await compileGraph(module.graph, module.constants, { maxLength: 16 });
+      checkPrograms(compiled, { inputs: rounded(inputs), B, L });
+    }
+  });
+});
