@@ -73,7 +73,7 @@ test("verify: every mode and streams agree with float64, and the bundle keeps th
 test("verify, inspect: options of a model file are wrong usage for a bundle", async () => {
   for (const words of [
     ["verify", bundle, "--weights", "w.safetensors"],
-    ["inspect", bundle, "--after", "fold"],
+    ["inspect", bundle, "--max-length", "40"],
   ]) {
     const { code, out, err } = await cli(...words);
     expect([code, out]).toEqual([2, ""]);
@@ -124,7 +124,21 @@ test("inspect --after prints the graph as that pass leaves it", async () => {
   const unknown = await cli("inspect", model, "--after", "polish");
   expect(unknown.code).toBe(2);
   expect(unknown.err).toContain("init, structure, discretize");
-  expect((await cli("inspect", bundle, "--after", "init")).code).toBe(2);
+});
+
+test("inspect --after mode, lower and memory print choices, programs and buffers; a bundle is inspected like its model", async () => {
+  for (const path of [model, bundle]) {
+    expect((await cli("inspect", path, "--after", "mode")).out).toMatch(/^whole sequences \{\n {2}choose .*\n {2}from L = 1: /);
+    const programs = (await cli("inspect", path, "--after", "lower")).out;
+    expect(programs).toMatch(/^program whole convolution \{\n/m);
+    expect(programs).toMatch(/^ {2}ssm_step {2}=#\d+ #\d+/m);
+    expect((await cli("inspect", path, "--after", "memory")).out).toMatch(/^ {2}step: slot 0 words d\.B\*\d+ from dispatch 0 to \d+/m);
+    expect((await cli("inspect", path, "--after", "fuse")).out).toContain("ssm discrete diagonal");
+    expect((await cli("inspect", path, "--wgsl")).out).toContain("fn main(");
+    const page = join(await scratch(), "page.html");
+    expect((await cli("inspect", path, "--html", page)).code).toBe(0);
+    expect(await readFile(page, "utf8")).toContain("<svg");
+  }
 });
 
 test("inspect --html writes a page; --wgsl prints every shader", async () => {

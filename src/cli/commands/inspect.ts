@@ -1,6 +1,6 @@
 /** `recurve inspect`: what the compiler made of a model, as text or as a page. */
 import type { Compiled, Manifest } from "../../compile.ts";
-import type { Module } from "../../passes/pass.ts";
+import type { Module, Pass } from "../../passes/pass.ts";
 import { countOf, textOf, UsageError, type Command, type Given, type Terminal } from "../command.ts";
 
 export const inspect: Command = {
@@ -8,7 +8,7 @@ export const inspect: Command = {
   operands: ["model|bundle"],
   doc: "Prints the IR of a model, the modes chosen and why, and what every kernel costs.",
   options: {
-    after: { type: "string", value: "pass", doc: "print the IR as it is after this pass, and nothing else" },
+    after: { type: "string", value: "pass", doc: "print what this pass leaves, and nothing else" },
     kernels: { type: "boolean", doc: "print what every kernel costs" },
     wgsl: { type: "boolean", doc: "print the shaders" },
     html: { type: "string", value: "file", doc: "write a page: graph, poles, impulse responses, costs, memory plan" },
@@ -24,35 +24,55 @@ export const inspect: Command = {
   },
 };
 
-/** A bundle says what its manifest says; passes and shaders belong to the model file. */
+/** A bundle is compiled again from the graph and the weights it holds, which are those after the last graph pass. */
 async function inspectBundle(folder: string, given: Given, terminal: Terminal): Promise<void> {
-  for (const name of ["after", "wgsl", "html", "weights", "max-length"]) {
+  for (const name of ["weights", "max-length"]) {
     if (given.values[name] !== undefined) throw new UsageError(`--${name} needs the model file: ${folder} is a bundle`);
   }
-  const { readManifest } = await import("../bundle.ts");
+  const [{ readManifest }, { bundleReference }, { compileGraph }] = await Promise.all([
+    import("../bundle.ts"),
+    import("../source.ts"),
+    import("../../compile.ts"),
+  ]);
   const manifest = await readManifest(folder);
-  terminal.out(given.values["kernels"] === true ? await costText(manifest) : summaryText(manifest));
+  const { graph, constants } = await bundleReference(folder, manifest);
+  const modules = new Map<string, Module>();
+  const onPass = (pass: Pass, module: Module): void => void modules.set(pass.name, module);
+  const compiled = await compileGraph(graph, constants, { maxLength: manifest.maxLength, onPass });
+  await show({ ...compiled, manifest: { ...compiled.manifest, notes: manifest.notes } }, modules, given, terminal);
 }
 
 async function inspectModel(path: string, given: Given, terminal: Terminal): Promise<void> {
-  const [{ compileModel }, { shaders }, { printGraph }] = await Promise.all([
-    import("../../build.ts"),
-    import("../../compile.ts"),
-    import("../../ir/print.ts"),
-  ]);
-  const after = textOf(given, "after");
+  const { compileModel } = await import("../../build.ts");
   const modules = new Map<string, Module>();
   const options = { weights: textOf(given, "weights"), maxLength: countOf(given, "max-length") };
   const { compiled } = await compileModel(path, { ...options, onPass: (pass, module) => modules.set(pass.name, module) });
   compiled.warnings.forEach((warning) => terminal.err(`warning: ${warning}\n`));
-  const shown = after === undefined ? undefined : modules.get(after);
-  if (after !== undefined && shown === undefined)
-    throw new UsageError(`there is no pass "${after}"; there are ${[...modules.keys()].join(", ")}`);
+  await show(compiled, modules, given, terminal);
+}
+
+/** Prints what the options ask for of a compiled model and of the module after every pass. */
+async function show(compiled: Compiled, modules: ReadonlyMap<string, Module>, given: Given, terminal: Terminal): Promise<void> {
+  const after = textOf(given, "after");
   const html = textOf(given, "html");
   if (html !== undefined) await writePage(html, compiled, modules, terminal);
-  else if (shown !== undefined) terminal.out(printGraph(shown.graph));
-  else if (given.values["wgsl"] === true) shaders(compiled).forEach(({ name, wgsl }) => terminal.out(`// ${name}\n${wgsl}\n`));
-  else terminal.out(given.values["kernels"] === true ? await costText(compiled.manifest) : summaryText(compiled.manifest));
+  else if (after !== undefined) terminal.out(await textAfter(after, compiled, modules));
+  else if (given.values["wgsl"] === true) {
+    const { shaders } = await import("../../compile.ts");
+    shaders(compiled).forEach(({ name, wgsl }) => terminal.out(`// ${name}\n${wgsl}\n`));
+  } else terminal.out(given.values["kernels"] === true ? await costText(compiled.manifest) : summaryText(compiled.manifest));
+}
+
+async function textAfter(name: string, compiled: Compiled, modules: ReadonlyMap<string, Module>): Promise<string> {
+  const [{ describe, loweringPasses }, { printGraph }] = await Promise.all([
+    import("../../passes/describe.ts"),
+    import("../../ir/print.ts"),
+  ]);
+  const module = modules.get(name);
+  if (module !== undefined) return printGraph(module.graph);
+  const pass = loweringPasses.find((known) => known === name);
+  if (pass !== undefined) return describe(pass, compiled);
+  throw new UsageError(`there is no pass "${name}"; there are ${[...modules.keys(), ...loweringPasses].join(", ")}`);
 }
 
 async function writePage(file: string, compiled: Compiled, modules: ReadonlyMap<string, Module>, terminal: Terminal): Promise<void> {
