@@ -17,6 +17,8 @@ const ARGS = [
   "--disable-component-update",
   "--disable-domain-reliability",
   "--no-pings",
+  // As in src/cli/adapter.ts: SwiftShader takes seconds to compile the zeros of workgroup memory.
+  "--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension",
   "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ];
 
