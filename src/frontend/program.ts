@@ -139,7 +139,9 @@ function fixFor(message: string): string {
     return "a width is any number on one side: make the function generic in it (<H extends number>), or name it with ofWidth(x, width)";
   const dim = /'(?:shape\.)?([A-Z])' are incompatible.*\s+Type '(.+?)' is not assignable to type '(.+?)'/.exec(message);
   if (dim !== null) return `dim ${dim[1]} is ${dim[2]} here and must be ${dim[3]}`;
-  const missing = /Property '([A-Z])' is missing in type/.exec(message)?.[1] ?? "";
+  const [, missing = "", whole = ""] = /Property '([A-Z])' is missing in type '.+?' but required in type '(.+?)'/.exec(message) ?? [];
+  if (missing === "L" && message.startsWith(`Argument of type 'Tensor<${whole}>'`))
+    return "dim L is one too many: this needs a value pooled over time, not a sequence";
   return missingDims.get(missing) ?? "correct the model file; an editor shows the same error";
 }
 
