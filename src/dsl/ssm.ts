@@ -74,6 +74,8 @@ function familyLayer<S extends Sequence>(
   const running = trace();
   const layer = layerName(family.name, options.name);
   const [deltaMin, deltaMax] = options.delta ?? [1e-3, 1e-1];
+  if (!(deltaMin > 0 && deltaMin <= deltaMax && deltaMax < Infinity))
+    fail("bad-init", `step sizes from ${deltaMin} to ${deltaMax}`, "give two numbers above 0, the smaller one first");
   const settings = { ...own, dt_min: deltaMin, dt_max: deltaMax };
   const dims = paramDims(family, { H: x.shape.H, N: state, M: 1, P: 1 }, here());
   const params = [...dims].map(([name, d]) =>
