@@ -28,6 +28,7 @@ function emit(
   k: KernelBuilder,
   grid: readonly [number | string, number | string, number | string],
   serial: number,
+  when: string | undefined,
 ): void {
   const count = elements(node.type, context.entry);
   const own = `8*${count}`;
@@ -37,6 +38,7 @@ function emit(
   context.emit({
     built: k.finish(),
     grid,
+    ...(when === undefined ? {} : { when }),
     cost: {
       flops: `${(node.kind === "layer" ? 6 : 3) + flopsOf(node.post)}*${count}+4*${positions(node.type, context.entry)}`,
       bytes: `${own}+${shared}+${4 * parameters}*(${grid[0]}*${grid[1]}-1)`,
@@ -49,12 +51,12 @@ function emit(
 /** One over the deviation, of the sum of squares. */
 const scaleOf = (squares: KExpr, channels: number, eps: number): KExpr => unary("rsqrt", add(mul(squares, f32(1 / channels)), f32(eps)));
 
-function lowerRows(node: NormNode, id: number, context: LowerContext): void {
+function lowerRows(node: NormNode, id: number, context: LowerContext, when?: string): void {
   const channels = channelsOf(node.type);
   const x = context.value(node.args[0] ?? bug("norm"));
   const k = kernelBuilder(`norm_${node.kind}_rows`, 64);
   const p = k.let("p", flatLane(64));
-  k.if(lt(p, mul(dim("B"), hasLength(node.type) ? dim("L") : 1)), () => {
+  k.if(lt(p, mul(dim("B"), perPosition(node, context) ? dim("L") : 1)), () => {
     const at = positionCoords(k, p, hasLength(node.type), context.entry);
     let mean: KExpr = f32(0);
     if (node.kind === "layer") {
@@ -73,10 +75,10 @@ function lowerRows(node: NormNode, id: number, context: LowerContext): void {
       write(k, context.result(id), { ...at, c }, applyPost(k, node, [value], { ...at, c }, context));
     });
   });
-  emit(node, context, k, flatGrid(groupsOf(`(${positions(node.type, context.entry)})`, 64)), 3 * channels);
+  emit(node, context, k, flatGrid(groupsOf(`(${positions(node.type, context.entry)})`, 64)), 3 * channels, when);
 }
 
-function lowerGroup(node: NormNode, id: number, context: LowerContext): void {
+function lowerGroup(node: NormNode, id: number, context: LowerContext, when: string): void {
   const lanes = 64;
   const channels = channelsOf(node.type);
   const x = context.value(node.args[0] ?? bug("norm"));
@@ -110,7 +112,7 @@ function lowerGroup(node: NormNode, id: number, context: LowerContext): void {
     },
     lanes,
   );
-  emit(node, context, k, [positions(node.type, context.entry), 1, 1], 3 * Math.ceil(channels / lanes) + 12);
+  emit(node, context, k, [positions(node.type, context.entry), 1, 1], 3 * Math.ceil(channels / lanes) + 12, when);
 }
 
 const perPosition = (node: NormNode, context: LowerContext): boolean => hasLength(node.type) && context.entry !== "step";
@@ -123,10 +125,16 @@ export const normRows: Schedule = schedule<NormNode>({
   lower: lowerRows,
 });
 
+/** Sequences enough to fill lanes with one each, and adapters whose barriers are slow. */
+const manySequences = "(d.B>=64||d.W<64)";
+
 export const normGroup: Schedule = schedule<NormNode>({
   name: "norm-group",
-  doc: "one step: a workgroup a position, sums over its lanes",
+  doc: "one step: a workgroup a sequence, sums over its lanes; a lane a sequence where there are many",
   op: "norm",
   applies: (node, _, context) => !perPosition(node, context),
-  lower: lowerGroup,
+  lower: (node, id, context) => {
+    lowerGroup(node, id, context, `!${manySequences}`);
+    lowerRows(node, id, context, manySequences);
+  },
 });
