@@ -1,4 +1,5 @@
 /** `model`: runs a typed function over symbolic inputs and keeps the graph it built. */
+import type { GraphBuilder } from "../ir/build.ts";
 import { CompileError } from "../ir/error.ts";
 import type { Dim, Graph, GraphOutput, TensorType } from "../ir/graph.ts";
 import { makeTensor, type AnyTensor, type Ids, type Seq, type Tensor } from "./tensor.ts";
@@ -65,16 +66,19 @@ export function model<const I extends { readonly [K in keyof I]: { readonly shap
       tensors[key] = makeTensor(spec.shape, trace.builder.input(key, spec.type, here()), trace);
     }
     const results = build(tensors as TensorsOf<I>);
-    return { kind: "recurve-model", graph: trace.builder.finish(outputsOf(results)), weights: options.weights };
+    return { kind: "recurve-model", graph: trace.builder.finish(outputsOf(results, trace.builder)), weights: options.weights };
   });
 }
 
-function outputsOf(results: unknown): GraphOutput[] {
+function outputsOf(results: unknown, { typeOf }: GraphBuilder): GraphOutput[] {
   if (typeof results !== "object" || results === null || Object.keys(results).length === 0)
     fail("model-no-outputs", "the model's function returns no outputs", "return a record of tensors, such as `{ logits }`");
   return Object.entries(results).map(([name, tensor]) => {
     checkName(name);
-    return { name, value: valueOf(tensor) };
+    const value = valueOf(tensor);
+    if (typeOf(value).dtype !== "f32")
+      fail("output-ids", `output "${name}" is an input of ids`, "return what the model makes of them, such as embed(ids)");
+    return { name, value };
   });
 }
 
