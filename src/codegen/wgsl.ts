@@ -66,7 +66,10 @@ const turn = `fn r_turn(x: f32, quarter: i32) -> f32 {
 /** Functions WGSL lacks, or promises too little for; emitted before the entry point of kernels that use them. */
 const helpers: Partial<Record<KFn, readonly string[]>> = {
   sigmoid: ["fn r_sigmoid(x: f32) -> f32 { let e = exp(-abs(x)); return select(e, 1.0, x >= 0.0) / (1.0 + e); }"],
-  softplus: ["fn r_softplus(x: f32) -> f32 { return max(x, 0.0) + log(1.0 + exp(-abs(x))); }"],
+  softplus: ["fn r_softplus(x: f32) -> f32 { return select(x, 0.0, x < 0.0) + log(1.0 + exp(-abs(x))); }"],
+  /** WGSL leaves open what its own make of NaN, and of logarithms of 0 and below. */
+  exp: ["fn r_exp(x: f32) -> f32 { return select(x, exp(x), x == x); }"],
+  log: ["fn r_log(x: f32) -> f32 { return select(select(sqrt(x), -1.0 / abs(x), x == 0.0), log(x), x > 0.0); }"],
   sin: [turn, "fn r_sin(x: f32) -> f32 { return r_turn(x, 0); }"],
   cos: [turn, "fn r_cos(x: f32) -> f32 { return r_turn(x, 1); }"],
   /** To 3e-7, relative: a least-squares fit of tanh(x)/x below 0.6, exponentials above. */
@@ -84,7 +87,7 @@ const helpers: Partial<Record<KFn, readonly string[]>> = {
    */
   erf: [
     `fn r_erf(x: f32) -> f32 {
-  let a = min(abs(x), 4.0);
+  let a = select(abs(x), 4.0, abs(x) > 4.0);
   if (a < 1.0) { let s = 2.0 * x * x - 1.0; return x * ${horner([1.2316399988776539e-6, -1.7669080989435315e-5, 2.1751198801212013e-4, -2.285419497638941e-3, 0.019852498546242714, -0.1405360996723175, 0.9654687643051147], "s")}; }
   let s = (a - 2.5) / 1.5;
   return sign(x) * (1.0 - exp(-${horner([2.2740343410987407e-4, -9.643041412346065e-4, 3.190472722053528e-3, -0.010909415781497955, 0.0366474948823452, 2.1237504482269287, 8.029021263122559, 7.8068156242370605], "s")}));
@@ -96,11 +99,15 @@ const named: Partial<Record<KFn, string>> = { rsqrt: "inverseSqrt" };
 
 const wgslType: Record<KType, string> = { f32: "f32", u32: "u32", i32: "i32", bool: "bool", vec4f: "vec4f" };
 
-/** The shortest f32 literal that reads back as the f32 nearest to `value`. */
+/** A number that constant expressions refuse or lose: its bits, by way of a zero that is no constant. */
+const fromBits = (bits: string): string => `bitcast<f32>((d.B & 0u) | ${bits}u)`;
+
+/** The shortest literal of the f32 nearest to `value`; an expression where it has none. */
 export function f32Literal(value: number): string {
-  if (Number.isNaN(value)) return "bitcast<f32>(0x7fc00000u)";
-  if (Math.abs(value) > 3.4028234663852886e38) return value > 0 ? "3.4028234663852886e+38f" : "-3.4028234663852886e+38f";
   const rounded = Math.fround(value);
+  if (Number.isNaN(rounded)) return fromBits("0x7fc00000");
+  if (!Number.isFinite(rounded)) return fromBits(rounded > 0 ? "0x7f800000" : "0xff800000");
+  if (Object.is(rounded, -0)) return fromBits("0x80000000");
   for (let digits = 6; digits <= 9; digits++) {
     const text = rounded.toPrecision(digits);
     if (Math.fround(Number(text)) === rounded) return `${Number(text)}f`;

@@ -1,0 +1,41 @@
+struct Dims { B: u32, L: u32, t: u32, pos: u32, M: u32 }
+@group(0) @binding(0) var<uniform> d: Dims;
+@group(0) @binding(1) var<storage, read_write> b1: array<f32>;
+@group(0) @binding(2) var<storage, read> b2: array<f32>;
+@group(0) @binding(3) var<storage, read> b3: array<f32>;
+@group(0) @binding(4) var<storage, read> b4: array<f32>;
+@group(0) @binding(5) var<storage, read_write> b5: array<f32>;
+fn r_erf(x: f32) -> f32 {
+  let a = select(abs(x), 4.0, abs(x) > 4.0);
+  if (a < 1.0) { let s = 2.0 * x * x - 1.0; return x * ((((((0.00000123164f * s + -0.000017669081f) * s + 0.00021751199f) * s + -0.0022854195f) * s + 0.019852499f) * s + -0.1405361f) * s + 0.96546876f); }
+  let s = (a - 2.5) / 1.5;
+  return sign(x) * (1.0 - exp(-(((((((0.00022740343f * s + -0.00096430414f) * s + 0.0031904727f) * s + -0.010909416f) * s + 0.036647495f) * s + 2.1237504f) * s + 8.029021f) * s + 7.8068156f)));
+}
+@compute @workgroup_size(64u)
+fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: vec3u) {
+  let i = ((grp.x + (grp.y * 65535u)) * 64u) + lane;
+  if (i < (d.B * 8u)) {
+    let b = i / 8u;
+    let h = i % 8u;
+    let u = b2[(b * 8u) + h];
+    var sum = b3[h] * u;
+    for (var n = 0u; n < 4u; n += 1u) {
+      let pole0 = b4[(n * 8u) + h];
+      let pole1 = b4[((n + 4u) * 8u) + h];
+      let pole2 = b4[((n + 8u) * 8u) + h];
+      let pole3 = b4[((n + 12u) * 8u) + h];
+      let pole4 = b4[((n + 16u) * 8u) + h];
+      let pole5 = b4[((n + 20u) * 8u) + h];
+      let at = (((b * 8u) + (n * 2u)) * 8u) + h;
+      let x_re = b1[at];
+      let x_im = b1[at + 8u];
+      let next_re = ((pole0 * x_re) - (pole1 * x_im)) + (((pole2 * x_re) - (pole3 * x_im)) + u);
+      let next_im = ((pole0 * x_im) + (pole1 * x_re)) + ((pole2 * x_im) + (pole3 * x_re));
+      let at_1 = (((b * 8u) + (n * 2u)) * 8u) + h;
+      b1[at_1] = next_re;
+      b1[at_1 + 8u] = next_im;
+      sum = ((pole4 * next_re) + sum) - (pole5 * next_im);
+    }
+    b5[(b * 8u) + h] = (0.5f * sum) * (1f + r_erf(0.70710677f * sum));
+  }
+}
