@@ -1,0 +1,131 @@
+/** Which temporary values share a buffer, and which kernels a graph becomes. */
+import { describe, expect, test } from "vitest";
+import type { BufferSource, DispatchSource } from "../../src/codegen/plan-source.ts";
+import type { Constant } from "../../src/ir/graph.ts";
+import { parseGraph } from "../../src/ir/parse.ts";
+import { lower } from "../../src/passes/lower.ts";
+import type { Lowered } from "../../src/passes/lowered.ts";
+import { planMemory } from "../../src/passes/memory.ts";
+
+const temp = (size: string): BufferSource => ({ kind: "temp", size });
+const input: BufferSource = { kind: "input", name: "u" };
+const binding = (...bind: number[]): DispatchSource => ({ kernel: 0, bind, grid: "[1,1,1]" });
+
+/** Plans one program whose dispatches bind these buffers; gives what they bind then, and all buffers. */
+function planned(buffers: readonly BufferSource[], ...dispatches: readonly (readonly number[])[]): unknown {
+  const plan = planMemory(buffers, [{ name: "whole", prepare: [], body: dispatches.map((d) => binding(...d)) }]);
+  return { buffers: plan.buffers, bind: plan.programs[0]?.body.map((d) => d.bind) };
+}
+
+describe("memory", () => {
+  test("a value that is read for the last time leaves its buffer to the value after the next", () => {
+    expect(planned([input, temp("1"), temp("1"), temp("1")], [0, 1], [1, 2], [2, 3])).toEqual({
+      buffers: [input, temp("1"), temp("1")],
+      bind: [
+        [0, 1],
+        [1, 2],
+        [2, 1],
+      ],
+    });
+  });
+
+  test("a kernel never writes into the buffer it reads", () => {
+    expect(planned([temp("1"), temp("1")], [0, 1])).toMatchObject({ bind: [[0, 1]] });
+  });
+
+  test("a value that lives across others keeps its buffer", () => {
+    expect(planned([temp("1"), temp("1"), temp("1")], [0], [1], [2, 0])).toMatchObject({ bind: [[0], [1], [1, 0]] });
+  });
+
+  test("a shared buffer has the size of the largest value it holds", () => {
+    expect(planned([temp("d.B"), temp("d.B*8")], [0], [1])).toEqual({ buffers: [temp("Math.max(d.B,d.B*8)")], bind: [[0], [0]] });
+  });
+
+  test("programs share buffers, because they never run at the same time", () => {
+    const plan = planMemory(
+      [temp("1"), temp("1")],
+      [
+        { name: "whole", prepare: [], body: [binding(0)] },
+        { name: "step", prepare: [], body: [binding(1)] },
+      ],
+    );
+    expect(plan.buffers).toEqual([temp("1")]);
+  });
+});
+
+/** Lowers the graph of `text`; parameters are 0.5. */
+function lowered(text: string): Lowered {
+  const graph = parseGraph(`graph g {\n${text.trim()}\n}\n`);
+  const constants = new Map<string, Constant>();
+  for (const node of graph.nodes) {
+    if (node.op !== "param") continue;
+    const shape = node.type.dims.map((d) => Number(d.size));
+    constants.set(node.name, { shape, data: new Float64Array(shape.reduce((a, b) => a * b, 1)).fill(0.5) });
+  }
+  return lower({ graph, constants }, { maxLength: 64 });
+}
+
+/** A program as text: kernels with the kinds of the buffers they bind. */
+function listed({ plan }: Lowered, dispatches: readonly DispatchSource[] = []): string[] {
+  return dispatches.map(({ kernel, bind }) => {
+    const kinds = bind.map((b) => {
+      const buffer = plan.buffers[b];
+      return buffer === undefined ? "nothing" : "tensor" in buffer ? buffer.tensor : "name" in buffer ? buffer.name : buffer.kind;
+    });
+    return `${plan.kernels[kernel]?.name}(${kinds.join(", ")})`;
+  });
+}
+
+const classifier = `
+  %0: [B L H=1] = input u
+  %1: [O=16 I=1] = param w
+  %2: [B L H=16] = matmul %0 %1
+  %3: [H=16 N=2 c=2] = param abar
+  %4: [H=16 N=2 c=2] = param gain
+  %5: [H=16] = param d
+  %6: [B L H=16] = ssm discrete diagonal state=2 %2 %3 %4 %5 post {tanh($0)}
+  %7: [B H=16] = pool mean %6
+  return y: %7`;
+
+describe("lower", () => {
+  test("a whole sequence by scan: a dispatch a node, epilogues within", () => {
+    const all = lowered(classifier);
+    expect(listed(all, all.plan.whole.scan?.body)).toEqual([
+      "matmul_elements(w.transposed, u, temp)",
+      "ssm_scan(table, temp, d, temp)",
+      "pool_mean(temp, y)",
+    ]);
+  });
+
+  test("one step goes on from the state, in place", () => {
+    const all = lowered(classifier);
+    expect(listed(all, all.plan.step.body)).toEqual([
+      "matmul_vector(w.transposed, u, temp)",
+      "ssm_step(state6, temp, d, table, temp)",
+      "pool_mean(temp, state7, y)",
+    ]);
+  });
+
+  test("a convolution is prepared once for each length, and chosen by length", () => {
+    const { plan, ...all } = lowered(classifier);
+    expect(listed({ plan, ...all }, plan.whole.convolution?.prepare)).toEqual(["ssm_kernel(table, table, d, prepared)"]);
+    expect(plan.whole.convolution?.body.map((d) => d.when)).toContain("d.L<=64");
+  });
+
+  test("an input that is an output is copied: outputs have buffers of their own", () => {
+    const all = lowered(`%0: [B L H=2] = input u\nreturn y: %0, z: %0`);
+    expect(listed(all, all.plan.step.body)).toEqual(["map(u, y)", "map(u, z)"]);
+  });
+
+  test("equal kernels are one", () => {
+    const all = lowered(
+      `%0: [B L H=2] = input u\n%1: [B L H=2] = map {tanh($0)} %0\n%2: [B L H=2] = map {tanh($0)} %1\nreturn y: %1, z: %2`,
+    );
+    expect(all.plan.step.body.map((d) => d.kernel)).toEqual([0, 0]);
+  });
+
+  test("a slice is no kernel: its reader skips the channels before", () => {
+    const all = lowered(`%0: [B L H=4] = input u\n%1: [B L H=2] = slice start=2 %0\n%2: [B L H=2] = map {tanh($0)} %1\nreturn y: %2`);
+    expect(listed(all, all.plan.step.body)).toEqual(["map(u, y)"]);
+  });
+});
