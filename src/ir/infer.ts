@@ -1,7 +1,7 @@
 /** Types of nodes: what each op demands of its arguments and what it returns. Used by the builder, the verifier, the parser. */
 import { CompileError, type Loc } from "./error.ts";
 import { arityOf } from "./expr.ts";
-import type { Dim, Init, MatmulNode, Node, SsmForm, TensorType } from "./graph.ts";
+import type { Dim, MatmulNode, Node, SsmForm, TensorType } from "./graph.ts";
 
 type Untyped<N> = N extends Node ? Omit<N, "type"> : never;
 /** A node before its type is known. */
@@ -238,6 +238,3 @@ function baseType(
     }
   }
 }
-
-/** How many values an initializer of explicit values gives; undefined where any number fits. */
-export const initCount = (init: Init | undefined): number | undefined => (init?.kind === "values" ? init.values.length : undefined);
