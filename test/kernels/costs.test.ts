@@ -138,6 +138,18 @@ const full: Readonly<Record<string, readonly [Model, Sizes]>> = {
   embedding: [model("embed", { ids: tokens(16) }, ({ ids }) => ({ y: silu(embed(ids, { width: 64 })) })), { B: 1, L: 64 }],
 };
 
+describe("an FFT in rows and columns", () => {
+  test.each([
+    [1500, 1024],
+    [3000, 2048],
+  ])("%i steps where %i points fit", async (L, F) => {
+    const ran = everyProgram(await compileCase({ ...system, L, H: 1, N: 4 }), { B: 1, L, F });
+    expect(ran.map((r) => r.kernel)).toContain("fft_columns_inverse");
+    expectBytes(ran);
+    expectFlops(ran);
+  });
+});
+
 describe("operations", () => {
   test.each(Object.entries(full))("%s", async (_, [op, sizes]) => expectFlops(everyProgram(await compiled(op), sizes)));
 

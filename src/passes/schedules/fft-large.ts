@@ -97,8 +97,10 @@ function columnKernel(name: string, context: LowerContext): ColumnKernel {
 const columnCount = `Math.min(32,d.F/${columnPoints})`;
 const columnConstants = fftConstants(columnPoints, columnCount);
 const rowConstants = fftConstants(rowPoints, "1");
+/** Entries of the fine table a workgroup of columns reads: a quarter for twiddles, and (of which a quarter are those) for weights. */
+const fineSeen = `Math.min(${fineRoots},${fineRoots / 4}+0.75*${columnCount}*Math.max(1,${fineRoots}/${rowPoints}))`;
 /** Bytes of its tables a workgroup of columns reads. */
-const columnTableBytes = `(${8 * fineRoots}+${32 / fineRoots}*d.M+1.75*${columnPoints})`;
+const columnTableBytes = `(8*${fineSeen}+${32 / fineRoots}*d.M+1.75*${columnPoints})`;
 const columnGrid = `${rowPoints}/(${columnCount})`;
 
 /** The frequency stored at position p: its digits in reverse. */
@@ -211,7 +213,8 @@ export function emitLarge(job: Convolution, spectrum: number): void {
     });
   };
   inverseFft(k, shape, source, columns.memory, sink);
-  const moved = `${8 * lti.channels}*d.M*d.B+${ioBytes(job)}`;
+  // The samples were read by the columns forward.
+  const moved = `${8 * lti.channels}*d.M*d.B+${ioBytes(job)}-4*${elements(node.type, context.entry)}`;
   context.emit({
     built: k.finish(),
     grid: [columnGrid, lti.channels, "d.B"],
