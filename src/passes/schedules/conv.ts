@@ -37,7 +37,7 @@ function tailOf(id: number, taps: number, channels: number, context: LowerContex
 }
 
 /** Input at `l - back`, from the tail where that lies before the buffer, zero where there is none. */
-function inputAt(k: KernelBuilder, x: ValueRef, at: Coords, back: number, taps: number, tail: Tail | undefined): KExpr {
+function inputAt(k: KernelBuilder, x: ValueRef, at: Coords, back: KExpr, taps: number, tail: Tail | undefined): KExpr {
   const inside = ge(at.l, back);
   const current = read(k, x, { ...at, l: select(inside, sub(at.l, back), u32(0)) });
   if (tail === undefined) return select(inside, current, f32(0));
@@ -62,11 +62,11 @@ function lower(node: ConvNode, id: number, context: LowerContext): void {
     const rest = step ? i : k.let("rest", div(i, dim("L")));
     const at: Coords = { b: k.let("b", div(rest, channels)), c: k.let("c", mod(rest, channels)), l };
     const sum = k.var("sum", f32(0));
-    for (let tap = 0; tap < taps; tap++) {
-      const back = taps - 1 - tap;
-      const value = step ? stepInput(k, source, at, back, taps, tail) : inputAt(k, source, at, back, taps, tail);
-      k.assign(sum, fma(k.load(wBuffer, add(mul(at.c, taps), tap)), value, sum));
-    }
+    const addTap = (tap: KExpr, value: KExpr): void => k.assign(sum, fma(k.load(wBuffer, add(mul(at.c, taps), tap)), value, sum));
+    eachTap(k, step ? taps - 1 : taps, (tap) =>
+      addTap(tap, step ? keptInput(k, at, tap, tail) : inputAt(k, source, at, sub(u32(taps - 1), tap), taps, tail)),
+    );
+    if (step) addTap(u32(taps - 1), read(k, source, { ...at, l: dim("t") }));
     const place = step ? { ...at, l: dim("t") } : at;
     write(k, context.result(id), place, applyPost(k, node, [sum], place, context));
   });
@@ -89,11 +89,17 @@ function lower(node: ConvNode, id: number, context: LowerContext): void {
   if (tail !== undefined) moveTail(source, tail, taps, channels, context);
 }
 
-/** In a step every earlier input comes from the tail. */
-function stepInput(k: KernelBuilder, x: ValueRef, at: Coords, back: number, taps: number, tail: Tail | undefined): KExpr {
-  if (back === 0 || tail === undefined) return read(k, x, { ...at, l: dim("t") });
-  return k.load(k.bind(tail.buffer, "read"), tail.index(at.b, u32(taps - 1 - back), at.c));
+/** Taps that are written out; more are a loop. */
+const unrolledTaps = 16;
+
+function eachTap(k: KernelBuilder, count: number, body: (tap: KExpr) => void): void {
+  if (count > unrolledTaps) k.for("tap", 0, count, body);
+  else for (let tap = 0; tap < count; tap++) body(u32(tap));
 }
+
+/** In a step every input but the newest comes from the tail. */
+const keptInput = (k: KernelBuilder, at: Coords, tap: KExpr, tail: Tail | undefined): KExpr =>
+  tail === undefined ? bug("a step without a tail") : k.load(k.bind(tail.buffer, "read"), tail.index(at.b, tap, at.c));
 
 /** tail <- the last K-1 of (tail, x); ascending, so that nothing is overwritten before it is read. */
 function moveTail(x: ValueRef, tail: Tail, taps: number, channels: number, context: LowerContext): void {
@@ -124,7 +130,7 @@ function moveTail(x: ValueRef, tail: Tail, taps: number, channels: number, conte
 
 export const convSchedule: Schedule = schedule<ConvNode>({
   name: "conv-taps",
-  doc: "one lane an element, taps unrolled",
+  doc: "one lane an element, few taps written out",
   op: "conv",
   applies: () => true,
   lower,
