@@ -22,6 +22,8 @@ export interface BenchOptions {
   readonly root: string;
   /** Random models of the equivalence sweep. */
   readonly cases: number;
+  /** Which random models: a wide sweep can be split between runs. */
+  readonly seed: number;
   /** A folder with a folder for each example that holds its whole test set; the part in `examples/` where absent. */
   readonly data: string | undefined;
 }

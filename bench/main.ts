@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- name ...] [--cases n] [--data folder]`: prints the figures of the benchmarks named, of all where none is. Exits with 1 where one
+ * `npm run bench [-- name ...] [--cases n] [--seed n] [--data folder]`: prints the figures of the benchmarks named, of all where none is. Exits with 1 where one
  * misses its goal.
  */
 import { parseArgs } from "node:util";
@@ -15,7 +15,10 @@ import { size } from "./size.ts";
 const benches: readonly Bench[] = [size, build, costs, kernel, equivalence, accuracy];
 
 async function main(): Promise<number> {
-  const { positionals, values } = parseArgs({ allowPositionals: true, options: { cases: { type: "string" }, data: { type: "string" } } });
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { cases: { type: "string" }, seed: { type: "string" }, data: { type: "string" } },
+  });
   const unknown = positionals.find((name) => !benches.some((bench) => bench.name === name));
   if (unknown !== undefined) {
     console.error(`no benchmark is called ${unknown}; there are ${benches.map(({ name }) => name).join(", ")}`);
@@ -26,7 +29,12 @@ async function main(): Promise<number> {
   let missed = 0;
   for (const { name, doc, run } of wanted) {
     console.log(`\n${name}: ${doc}`);
-    for (const figure of await run({ root: process.cwd(), cases: Number(values.cases ?? 1000), data: values.data })) {
+    for (const figure of await run({
+      root: process.cwd(),
+      cases: Number(values.cases ?? 1000),
+      seed: Number(values.seed ?? 20261123),
+      data: values.data,
+    })) {
       console.log(formatFigure(figure));
       if (!reached(figure)) missed++;
     }
