@@ -45,13 +45,13 @@ export function toInputs(compiled: Compiled, inputs: Constants): Record<string, 
 export const rounded = (inputs: Constants): Map<string, Constant> =>
   new Map([...inputs].map(([name, c]) => [name, { shape: c.shape, data: c.data.map(Math.fround) }]));
 
-/** Largest error over all outputs, relative to each output's scale: its largest value, or `least` where that is larger. */
-export function errorOf(actual: Record<string, TensorOutput>, expected: Constants, least = 1e-30): number {
+/** Largest error over all outputs, relative to each output's largest value. */
+export function errorOf(actual: Record<string, TensorOutput>, expected: Constants): number {
   let error = 0;
   for (const [name, e] of expected) {
     const a = actual[name];
     if (a === undefined || a.data.length !== e.data.length) return Infinity;
-    const scale = e.data.reduce((largest, value) => Math.max(largest, Math.abs(value)), least);
+    const scale = e.data.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-30);
     e.data.forEach((value, i) => {
       const difference = Math.abs((a.data[i] ?? Number.NaN) - value) / scale;
       error = Number.isNaN(difference) ? Infinity : Math.max(error, difference);
