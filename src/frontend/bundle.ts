@@ -5,7 +5,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import type { BuildFailure, Plugin } from "esbuild";
 import { CompileError, type Loc } from "../ir/error.ts";
 import { codeFrame } from "./frame.ts";
-import { displayPath, dslFile, ownExtension } from "./program.ts";
+import { displayPath, dslFile, ownExtension, ownModules } from "./program.ts";
 import { originalColumn, traceModule, type RewrittenFile } from "./rewrite.ts";
 
 /** A script, and from its places to the user's. */
@@ -48,7 +48,10 @@ function userFiles(files: readonly RewrittenFile[]): Plugin {
   return {
     name: "recurve-model",
     setup: (build) => {
-      build.onResolve({ filter: /^recurve$/ }, () => ({ path: dslFile("index") }));
+      build.onResolve({ filter: /^recurve(\/|$)/ }, ({ path }) => {
+        const file = ownModules.get(path);
+        return file === undefined ? undefined : { path: file };
+      });
       build.onResolve({ filter: new RegExp(`^${traceModule}$`) }, () => ({ path: dslFile("trace") }));
       build.onLoad({ filter: /\.[cm]?tsx?$/ }, ({ path }) => {
         const contents = texts.get(resolve(path));

@@ -11,8 +11,15 @@ import { codeFrame } from "./frame.ts";
 
 /** `.ts` where this runs from source, `.js` where it runs from the built package. */
 export const ownExtension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
+const ownFile = (path: string): string => fileURLToPath(new URL(`../${path}${ownExtension}`, import.meta.url));
 /** A file of the DSL, in the form that runs. */
-export const dslFile = (name: string): string => fileURLToPath(new URL(`../dsl/${name}${ownExtension}`, import.meta.url));
+export const dslFile = (name: string): string => ownFile(`dsl/${name}`);
+
+/** What a model file may import of ours, and the file it gets, in the form that runs. */
+export const ownModules: ReadonlyMap<string, string> = new Map([
+  ["recurve", dslFile("index")],
+  ["recurve/models", ownFile("models/index")],
+]);
 
 /** The user's program. */
 export interface UserProgram {
@@ -44,14 +51,13 @@ const ambient = `declare const console: { readonly log: (...values: unknown[]) =
 
 /** The options a model file is checked with. */
 export function optionsFor(source: string): ts.CompilerOptions {
-  const dsl = dslFile("index");
   return {
     target: ts.ScriptTarget.ES2023,
     module: ts.ModuleKind.ESNext,
     moduleResolution: ts.ModuleResolutionKind.Bundler,
     lib: ["lib.es2023.d.ts"],
     types: /from\s*["']node:/.test(source) ? ["node"] : [],
-    paths: { recurve: [dsl.replace(/\.js$/, ".d.ts")] },
+    paths: Object.fromEntries([...ownModules].map(([name, file]) => [name, [file.replace(/\.js$/, ".d.ts")]])),
     strict: true,
     noEmit: true,
     skipLibCheck: true,

@@ -7,7 +7,7 @@ import type { Expr } from "../ir/expr.ts";
 import type { Loc } from "../ir/error.ts";
 import { lift, type Lifted } from "./lift.ts";
 import { LiftError } from "./resolve.ts";
-import { dslFile, errorAt, locOf, type UserProgram } from "./program.ts";
+import { dslFile, errorAt, locOf, ownModules, type UserProgram } from "./program.ts";
 
 /** Text put in front of the character at `position`. */
 export interface Insertion {
@@ -76,7 +76,7 @@ function isImport(node: ts.Expression, checker: ts.TypeChecker): boolean {
   );
 }
 
-const isRecurve = (specifier: ts.Expression): boolean => ts.isStringLiteral(specifier) && specifier.text === "recurve";
+const isRecurve = (specifier: ts.Expression): boolean => ts.isStringLiteral(specifier) && ownModules.has(specifier.text);
 
 /** Whether calling it gives a tensor, and it is a function value, not a method with a `this` of its own. */
 function isLayer(callee: ts.Expression, checker: ts.TypeChecker): boolean {

@@ -68,6 +68,14 @@ describe("loadModel", () => {
     expect(graph.nodes.at(-1)?.type.dims.map((d) => d.size)).toEqual(["B", 10]);
   });
 
+  test("blocks of recurve/models have their nodes where the user called them", async () => {
+    const { graph, meta } = await loadModel("test/frontend/models/blocks-of-ours.ts");
+    expect(meta.files).toHaveLength(1);
+    const places = new Set(graph.nodes.map((n) => `${n.op === "ssm"} ${n.loc?.file} ${n.loc?.line}:${n.loc?.column}`));
+    const file = "test/frontend/models/blocks-of-ours.ts";
+    expect([...places]).toEqual([`false ${file} 4:16`, `false ${file} 5:11`, `false ${file} 5:78`, `true ${file} 5:78`]);
+  });
+
   test("a changed import is seen at the next load", async () => {
     const folder = mkdtempSync(join(tmpdir(), "recurve-"));
     try {

@@ -1,0 +1,44 @@
+/** The classifier of example.py: golden checkpoints of both norms. */
+import { describe, expect, test } from "vitest";
+import { model, sequence } from "../../src/dsl/index.ts";
+import { s4dBlock, s4Model } from "../../src/models/index.ts";
+import { loadWeights } from "../../src/weights/load.ts";
+import { schemeNamed } from "../../src/weights/schemes.ts";
+import { expectMeaning, expectOnDevice, golden, tensorOf, type Case } from "./golden.ts";
+
+interface Shape {
+  readonly inputs: number;
+  readonly width: number;
+  readonly layers: number;
+  readonly state: number;
+  readonly prenorm: boolean;
+}
+
+async function caseOf(name: string, { inputs, width, layers, state, prenorm }: Shape): Promise<Case> {
+  const { graph } = model("classifier", { u: sequence(inputs) }, ({ u }) => ({
+    y: s4Model(u, { width, outputs: 10, layers, prenorm, layer: (x) => s4dBlock(x, { state }) }),
+  }));
+  const io = await golden(`${name}.io.safetensors`);
+  return {
+    graph,
+    constants: await loadWeights(graph, await golden(`${name}.safetensors`), schemeNamed("s4model")),
+    inputs: new Map([["u", await tensorOf(io, "x")]]),
+    outputs: new Map([["y", await tensorOf(io, "y")]]),
+  };
+}
+
+describe.each([
+  ["s4model_s4d_d1", { inputs: 1, width: 8, layers: 2, state: 64, prenorm: false }],
+  ["s4model_s4d_d3_prenorm", { inputs: 3, width: 16, layers: 4, state: 32, prenorm: true }],
+] as const)("%s", (name, shape) => {
+  test("is the reference's in float64", async () => expectMeaning(await caseOf(name, shape), 1e-13));
+
+  test("is within 1e-5 of it on the device, in every mode", async () =>
+    expectOnDevice(await caseOf(name, shape), 1e-5, ["convolution", "recurrence", "scan"]));
+});
+
+test("without a layer of the caller's it stacks minimal S4D layers of 64 states", () => {
+  const { graph } = model("classifier", { u: sequence(1) }, ({ u }) => ({ y: s4Model(u, { width: 2, outputs: 3, layers: 2 }) }));
+  const states = graph.nodes.flatMap((n) => (n.op === "ssm" ? [n.form.state] : []));
+  expect(states).toEqual([64, 64]);
+});
