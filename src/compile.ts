@@ -28,6 +28,11 @@ export interface CompileOptions {
   readonly mode?: Mode | undefined;
   /** Seed of the initializers of parameters without weights. */
   readonly seed?: number | undefined;
+  /**
+   * Multiplies every step size, exactly: 2 runs a model on sequences of half the sampling rate it was trained on, 1/2 on
+   * those of twice its rate. 1 where absent.
+   */
+  readonly rate?: number | undefined;
   /** Sees the module after every pass. */
   readonly onPass?: ((pass: Pass, module: Module) => void) | undefined;
 }
@@ -115,6 +120,7 @@ export async function compileGraph(graph: Graph, constants: Constants, options: 
   const warnings: string[] = [];
   const context = {
     seed: options.seed ?? 0,
+    rate: checkRate(options.rate),
     note: (m: string): void => void notes.push(m),
     warn: (m: string): void => void warnings.push(m),
   };
@@ -146,6 +152,13 @@ export async function compileGraph(graph: Graph, constants: Constants, options: 
     notes,
   };
   return { module, lowered, choice, plan, shards, manifest, notes, warnings };
+}
+
+/** Throws: `bad-rate`. */
+function checkRate(rate = 1): number {
+  if (rate > 0 && rate < Infinity) return rate;
+  const fix = "give a number above 0: 2 for sequences of half the sampling rate, 0.5 for those of twice it";
+  throw new CompileError({ code: "bad-rate", message: `step sizes cannot be multiplied by ${rate}`, fix });
 }
 
 /** Throws: `mode-illegal`. */

@@ -86,6 +86,15 @@ export function countOf(given: Given, name: string, least = 1): number | undefin
   return count;
 }
 
+/** Throws: UsageError where it is given and no number above 0. */
+export function factorOf(given: Given, name: string): number | undefined {
+  const text = textOf(given, name);
+  if (text === undefined) return undefined;
+  const factor = text.trim() === "" ? NaN : Number(text);
+  if (!(factor > 0 && factor < Infinity)) usage(`--${name} needs a number above 0, not "${text}"`);
+  return factor;
+}
+
 /** Throws: UsageError where it is given and not one of `choices`. */
 export function choiceOf<const T extends string>(given: Given, name: string, choices: readonly T[]): T | undefined {
   const text = textOf(given, name);

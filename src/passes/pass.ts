@@ -13,6 +13,8 @@ export type Property = "initialized" | "structured" | "discretized" | "fused";
 export interface PassContext {
   /** Seed of every random initializer. */
   readonly seed: number;
+  /** Multiplies every step size; 1 where absent. */
+  readonly rate?: number | undefined;
   /** Records a fact worth telling the user (`recurve inspect` prints it), such as a residual. */
   readonly note: (message: string) => void;
   /** Reports something the user should know although the build goes on. */

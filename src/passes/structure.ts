@@ -61,7 +61,7 @@ function structureNode(
   const system = familySystem(
     form,
     own.map((id) => constantValue(nodes, values, id, node.loc)),
-    { channels, loc: node.loc },
+    { channels, rate: context.rate, loc: node.loc },
   );
   checkFinite(system, prefix, node);
   const warning = describeUnstable(unstablePoles(system));

@@ -11,10 +11,12 @@ import type { ContinuousSystem } from "./system.ts";
 
 type FormOf<S extends SsmForm["stage"]> = Extract<SsmForm, { stage: S }>;
 
-/** What an ssm node is, apart from its operands. */
+/** What an ssm node is, apart from its operands, and at which sampling rate it runs. */
 export interface SystemContext {
   /** Channels of its input. */
   readonly channels: number;
+  /** Multiplies every step size: 2 runs the model at half the sampling rate it was made for. 1 where absent. */
+  readonly rate?: number | undefined;
   readonly loc?: SsmNode["loc"];
 }
 
@@ -22,7 +24,11 @@ export interface SystemContext {
  * The continuous system of a family at these parameter values.
  * Throws: CompileError `unknown-family`, `ssm-shape`, `ssm-option`, `ssm-state-odd`.
  */
-export function familySystem(form: FormOf<"family">, operands: readonly Constant[], { channels, loc }: SystemContext): ContinuousSystem {
+export function familySystem(
+  form: FormOf<"family">,
+  operands: readonly Constant[],
+  { channels, rate = 1, loc }: SystemContext,
+): ContinuousSystem {
   const family = familyNamed(form.family, loc);
   const names = Object.keys(family.params);
   const fixed = form.options["delta"];
@@ -44,7 +50,8 @@ export function familySystem(form: FormOf<"family">, operands: readonly Constant
       rest = others;
     }
   }
-  return family.evaluate(values, { H: channels, N: form.state }, form.options satisfies Options, loc);
+  const system = family.evaluate(values, { H: channels, N: form.state }, form.options satisfies Options, loc);
+  return rate === 1 ? system : { ...system, delta: system.delta.map((delta) => delta * rate) };
 }
 
 function missing(family: string, param: string, loc: SsmNode["loc"]): CompileError {

@@ -43,6 +43,19 @@ describe("build", () => {
     expect(await hash("--seed", "1")).not.toBe(await hash());
   });
 
+  test("--rate is a factor of every step size", async () => {
+    const folder = await scratch();
+    const bytes = async (delta: number, ...words: string[]): Promise<string> => {
+      const text = DENSE.replace("state: 2,", `state: 2, delta: ${delta},`);
+      expect((await cli("build", await modelFile(folder, text), "-o", join(folder, "out"), ...words)).code).toBe(0);
+      return readFile(join(folder, "out", "weights.safetensors"), "latin1");
+    };
+    expect(await bytes(0.25, "--rate", "0.5")).toBe(await bytes(0.125));
+    expect(await bytes(0.25)).not.toBe(await bytes(0.125));
+    const refused = await cli("build", join(folder, "model.ts"), "-o", join(folder, "out"), "--rate", "0");
+    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining('--rate needs a number above 0, not "0"')]);
+  });
+
   const wrong: readonly [string, ReturnType<typeof tinyWeights>, string, string][] = [
     ["a tensor missing", tinyWeights({ "decoder.bias": undefined }), "weights-missing", '"decoder.bias" [3] is not in the file'],
     ["a tensor more", tinyWeights({ extra: floats("extra", [1]) }), "weights-unexpected", '"extra" F32 [1]'],

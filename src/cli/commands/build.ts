@@ -1,6 +1,6 @@
 /** `recurve build`: a model file, with its weights, to a bundle. */
 import type { BuildOptions, BuiltModel } from "../../build.ts";
-import { choiceOf, countOf, requiredText, textOf, UsageError, type Command, type Terminal } from "../command.ts";
+import { choiceOf, countOf, factorOf, requiredText, textOf, UsageError, type Command, type Terminal } from "../command.ts";
 
 const FORCED = ["convolution", "scan", "chunked", "recurrence"] as const;
 
@@ -13,6 +13,7 @@ export const build: Command = {
     weights: { type: "string", value: "file", doc: "safetensors file; seeded initial values where absent" },
     mode: { type: "string", value: "mode", doc: `run every length by ${FORCED.join(", ")}` },
     "max-length": { type: "string", value: "L", doc: "longest sequence of one run; streams have no end" },
+    rate: { type: "string", value: "r", doc: "multiply every step size: 2 for half the sampling rate, 0.5 for twice" },
     dtype: { type: "string", value: "f32", doc: "number format on the device" },
     seed: { type: "string", value: "n", doc: "seed of initial values; 0 where absent" },
     json: { type: "boolean", doc: "print what was built as JSON" },
@@ -27,6 +28,7 @@ export const build: Command = {
       mode: choiceOf(given, "mode", FORCED),
       maxLength: countOf(given, "max-length"),
       seed: countOf(given, "seed", 0),
+      rate: factorOf(given, "rate"),
     };
     const built = await buildBundle(path, output, options, terminal);
     terminal.out(given.values["json"] === true ? `${JSON.stringify(built, undefined, 2)}\n` : await summaryOf(built));
