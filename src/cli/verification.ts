@@ -3,7 +3,7 @@
  * `recurve verify` prints and a manifest's report contains.
  */
 import { bug } from "../ir/error.ts";
-import type { Constant, Constants, Graph, InputNode } from "../ir/graph.ts";
+import { isLength, type Constant, type Constants, type Graph, type InputNode } from "../ir/graph.ts";
 import { interpret, type SystemEvaluator } from "../ir/interpret.ts";
 import { random, type Random } from "../math/random.ts";
 import type { ExecutionMode, TensorInfo } from "../runtime/api.ts";
@@ -90,7 +90,7 @@ function drawInputs(graph: Graph, generator: Random, B: number, L: number): Map<
   const inputs = new Map<string, Constant>();
   graph.nodes.forEach((node, id) => {
     if (node.op !== "input") return;
-    const shape = node.type.dims.map(({ size }) => (size === "B" ? B : size === "L" ? L : size));
+    const shape = node.type.dims.map(({ size }) => (size === "B" ? B : isLength(size) ? L : size));
     const draw = node.type.dtype === "f32" ? () => Math.fround(generator.normal()) : idsOf(graph, id, generator);
     inputs.set(node.name, { shape, data: Float64Array.from({ length: shape.reduce((a, b) => a * b, 1) }, draw) });
   });

@@ -17,6 +17,8 @@ export interface GraphBuilder {
   readonly embed: (ids: ValueId, table: ValueId, loc?: Loc) => ValueId;
   readonly slice: (x: ValueId, start: number, size: number, loc?: Loc) => ValueId;
   readonly concat: (args: readonly ValueId[], loc?: Loc) => ValueId;
+  readonly pack: (x: ValueId, by: number, loc?: Loc) => ValueId;
+  readonly unpack: (x: ValueId, by: number, loc?: Loc) => ValueId;
   /** Adds a finished node as it is, its args already numbered in this graph. */
   readonly add: (node: Node) => ValueId;
   readonly typeOf: (value: ValueId) => TensorType;
@@ -53,6 +55,8 @@ export function graphBuilder(name: string): GraphBuilder {
     slice: (x, start, size, loc) =>
       add({ op: "slice", start, args: [x], loc, type: inferType({ op: "slice", start, args: [x], loc }, types([x]), size) }),
     concat: (args, loc) => add({ op: "concat", args, loc, type: inferType({ op: "concat", args, loc }, types(args)) }),
+    pack: (x, by, loc) => add({ op: "pack", by, args: [x], loc, type: inferType({ op: "pack", by, args: [x], loc }, types([x])) }),
+    unpack: (x, by, loc) => add({ op: "unpack", by, args: [x], loc, type: inferType({ op: "unpack", by, args: [x], loc }, types([x])) }),
     finish: (outputs) => ({ name, nodes, outputs }),
   };
 }

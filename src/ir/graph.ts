@@ -1,13 +1,15 @@
 /**
- * The graph IR: a model as a list of nodes in topological order, each a plain object. Eleven ops; `map` holds every
+ * The graph IR: a model as a list of nodes in topological order, each a plain object. Thirteen ops; `map` holds every
  * pointwise function, `ssm` every state space model. Builders that check live in `build.ts`, meaning in `interpret.ts`.
  */
 import type { Loc } from "./error.ts";
 import type { Expr } from "./expr.ts";
 
 export type DType = "f32" | "i32";
-/** A number fixed when the model is built, or a size known at run time: batch `B`, length `L`. */
-export type Size = number | "B" | "L";
+/** The length of a sequence: all time steps, or one of every so many. */
+export type Length = "L" | `L/${number}`;
+/** A number fixed when the model is built, or a size known at run time: batch `B`, a length. */
+export type Size = number | "B" | Length;
 /** A named dim. Within one type every name occurs once. */
 export interface Dim {
   readonly name: string;
@@ -18,6 +20,12 @@ export interface TensorType {
   /** Outermost first. A sequence is `[B L ...]`, a pooled value `[B ...]`, a parameter has neither. */
   readonly dims: readonly Dim[];
 }
+
+/** Time steps to one of the length's own: 1 for `L`, 4 for `L/4`. */
+export const rateOf = (length: Length): number => (length === "L" ? 1 : Number(length.slice(2)));
+/** The length that has one step of every `rate`. */
+export const lengthAt = (rate: number): Length => (rate === 1 ? "L" : `L/${rate}`);
+export const isLength = (size: Size): size is Length => typeof size === "string" && size !== "B";
 
 /** The index of a node in its graph. */
 export type ValueId = number;
@@ -92,6 +100,23 @@ export interface ConcatNode extends NodeBase {
   readonly op: "concat";
 }
 
+/**
+ * Every `by` steps become one, their channels side by side: channel h of step s in its block is channel h by + s; args: x
+ * `[B L H]`. A block that is not full yet waits.
+ */
+export interface PackNode extends NodeBase {
+  readonly op: "pack";
+  readonly by: number;
+}
+/**
+ * Takes blocks apart, one step of the slower sequence later: in the block of `by` steps that ends with step k of the
+ * slower sequence come the channels of its step k - 1, zeros first; args: x `[B L/by H by]`.
+ */
+export interface UnpackNode extends NodeBase {
+  readonly op: "unpack";
+  readonly by: number;
+}
+
 export type Node =
   | InputNode
   | ParamNode
@@ -103,7 +128,9 @@ export type Node =
   | ConvNode
   | EmbedNode
   | SliceNode
-  | ConcatNode;
+  | ConcatNode
+  | PackNode
+  | UnpackNode;
 export type Op = Node["op"];
 export type NodeOf<K extends Op> = Extract<Node, { op: K }>;
 export type AnchorNode = MatmulNode | NormNode | PoolNode | SsmNode | ConvNode | EmbedNode;

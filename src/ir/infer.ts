@@ -1,7 +1,7 @@
 /** Types of nodes: what each op demands of its arguments and what it returns. Used by the builder, the verifier, the parser. */
 import { CompileError, type Loc } from "./error.ts";
 import { arityOf } from "./expr.ts";
-import type { Dim, MatmulNode, Node, SsmForm, TensorType } from "./graph.ts";
+import { isLength, lengthAt, rateOf, type Dim, type MatmulNode, type Node, type SsmForm, type TensorType } from "./graph.ts";
 
 type Untyped<N> = N extends Node ? Omit<N, "type"> : never;
 /** A node before its type is known. */
@@ -16,9 +16,10 @@ export type UntypedNode =
       readonly loc?: Loc | undefined;
     };
 
-/** `[B L H=64]`. */
+/** `[B L H=64]`, `[B L/4 H=64]`. */
 export function formatDims(dims: readonly Dim[]): string {
-  return `[${dims.map((d) => (d.name === d.size ? d.name : `${d.name}=${d.size}`)).join(" ")}]`;
+  const own = ({ name, size }: Dim): boolean => name === size || (typeof size === "string" && name === "L" && isLength(size));
+  return `[${dims.map((d) => (own(d) ? d.size : `${d.name}=${d.size}`)).join(" ")}]`;
 }
 
 export const sameDim = (a: Dim, b: Dim): boolean => a.name === b.name && a.size === b.size;
@@ -26,7 +27,12 @@ export const sameDims = (a: readonly Dim[], b: readonly Dim[]): boolean =>
   a.length === b.length && a.every((d, i) => sameDim(d, b[i] ?? d));
 
 /** Whether the dims begin with batch and length. */
-export const isSequence = (type: TensorType): boolean => type.dims[0]?.size === "B" && type.dims[1]?.size === "L";
+export const isSequence = (type: TensorType): boolean => type.dims[0]?.size === "B" && type.dims.slice(1, 2).some((d) => isLength(d.size));
+/** Time steps to one of a sequence's own; 1 for a value without a length. */
+export function rateOfType({ dims }: Pick<TensorType, "dims">): number {
+  for (const { size } of dims) if (isLength(size)) return rateOf(size);
+  return 1;
+}
 
 function mismatch(message: string, fix: string, loc: Loc | undefined): never {
   throw new CompileError({ code: "shape-mismatch", message, fix, loc });
@@ -46,13 +52,15 @@ export function broadcastDims(types: readonly TensorType[], loc?: Loc): readonly
           : `dim ${d.name} is ${d.size} in ${formatDims(t.dims)} and ${other.size} in`;
       mismatch(
         `pointwise arguments do not fit: ${detail} ${formatDims(widest)}`,
-        "give both arguments the same channels, for example with linear()",
+        isLength(d.size) && other !== undefined
+          ? "bring both arguments to one rate, with pack() or unpack()"
+          : "give both arguments the same channels, for example with linear()",
         loc,
       );
     }
   }
-  const sequence = widest.some((d) => d.size === "L");
-  if (sequence && types.some((t) => t.dims.some((d) => d.size === "B") && !t.dims.some((d) => d.size === "L")))
+  const sequence = widest.some((d) => isLength(d.size));
+  if (sequence && types.some((t) => t.dims.some((d) => d.size === "B") && !t.dims.some((d) => isLength(d.size))))
     mismatch(
       "a value pooled over L meets a sequence in one pointwise op",
       "pooling ends the sequence part of a model: pool both sides, or neither",
@@ -92,6 +100,25 @@ function matmulType(
   if (rows.size % node.parts !== 0)
     mismatch(`${rows.size} rows do not split into ${node.parts} parts`, "make the width a multiple of the parts", node.loc);
   return { dtype: "f32", dims: [...x.dims.slice(0, -1), { name: node.outName ?? "H", size: rows.size / node.parts }] };
+}
+
+/** `x` with one step where it has `by` (by > 1), or `1/by` where it has one. */
+function resampled(x: TensorType, by: number, node: { readonly op: "pack" | "unpack"; readonly loc?: Loc | undefined }): TensorType {
+  needSequence(x, node.op, node.loc);
+  if (!Number.isInteger(by) || by < 1) mismatch(`${node.op} by ${by}`, "give a whole number of steps, at least 1", node.loc);
+  const packs = node.op === "pack";
+  const rate = packs ? rateOfType(x) * by : rateOfType(x) / by;
+  const width = packs ? channelsOf(x, node.op, node.loc) * by : channelsOf(x, node.op, node.loc) / by;
+  if (!Number.isInteger(rate))
+    mismatch(
+      `unpack of ${formatDims(x.dims)} by ${by} gives more steps than the input has`,
+      "unpack by what was packed: a sequence has at most one step for each of the input",
+      node.loc,
+    );
+  if (!Number.isInteger(width))
+    mismatch(`unpack of ${formatDims(x.dims)} by ${by} splits its channels`, `make the channels a multiple of ${by}`, node.loc);
+  const size = lengthAt(rate);
+  return { dtype: x.dtype, dims: x.dims.map((d, i) => (i === 1 ? { ...d, size } : i === 2 ? { ...d, size: width } : d)) };
 }
 
 function ssmOperands(form: SsmForm, h: number): readonly (readonly (number | readonly number[])[])[] | undefined {
@@ -199,7 +226,7 @@ function baseType(
       return { dtype: "f32", dims: x.dims };
     case "pool":
       needSequence(x, "pooling over L", node.loc);
-      return { dtype: "f32", dims: x.dims.filter((d) => d.size !== "L") };
+      return { dtype: "f32", dims: x.dims.filter((d) => !isLength(d.size)) };
     case "ssm":
       return ssmType(node.form, args, node.loc);
     case "conv": {
@@ -229,6 +256,9 @@ function baseType(
         );
       return { dtype: x.dtype, dims: [...x.dims.slice(0, -1), { name: lastDim(x, "a slice", node.loc).name, size: want }] };
     }
+    case "pack":
+    case "unpack":
+      return resampled(x, node.by, node);
     case "concat": {
       const head = x.dims.slice(0, -1);
       if (!args.every((a) => sameDims(a.dims.slice(0, -1), head)))

@@ -5,6 +5,7 @@
  */
 import { bug } from "./error.ts";
 import {
+  isLength,
   ownArity,
   type AnchorNode,
   type Constant,
@@ -12,7 +13,9 @@ import {
   type Dim,
   type Graph,
   type Node,
+  type PackNode,
   type SsmNode,
+  type UnpackNode,
   type ValueId,
 } from "./graph.ts";
 import {
@@ -25,15 +28,19 @@ import {
   empty,
   matmul,
   norm,
+  pack,
   pointwise,
   pool,
   product,
   shapeOf,
   slice,
+  spanAt,
+  unpack,
   type DiscreteSystem,
   type Span,
   type Value,
 } from "./loops.ts";
+import { rateOfType } from "./infer.ts";
 
 export type { DenseSystem, DiagonalSystem, DiscreteSystem } from "./loops.ts";
 
@@ -47,6 +54,8 @@ export type SystemEvaluator = (node: SsmNode, operands: readonly Constant[]) => 
  * - dense ssm `[B][n][H]`: x_n after the last step
  * - conv `[B][K-1][H]`: the last K-1 inputs, oldest first
  * - pool `[B][H]`: mean: the running sum; max: the running maximum; last, first: that value
+ * - pack `[B][by][H]`: the steps of its block, those still to come of no meaning
+ * - unpack `[B][H by]`: the last step of its argument
  */
 export interface GraphState {
   /** Time steps processed so far. */
@@ -93,7 +102,9 @@ function sizesOf(graph: Graph, inputs: Constants): { B: number; L: number } {
     if (node.op !== "input") continue;
     const { shape } = inputs.get(node.name) ?? bug(`no input ${node.name}`);
     node.type.dims.forEach(({ size }, i) => {
-      if (typeof size === "string") sizes[size] = shape[i] ?? bug(`input ${node.name} has ${shape.length} dims`);
+      const actual = shape[i] ?? bug(`input ${node.name} has ${shape.length} dims`);
+      if (size === "B") sizes.B = actual;
+      else if (isLength(size)) sizes.L = actual;
     });
   }
   return sizes;
@@ -119,6 +130,9 @@ function evaluate(run: Run, node: Node, id: ValueId, args: readonly Value[], con
       return slice(run, node.type.dims, node.start, at(args, 0));
     case "concat":
       return concat(run, node.type.dims, args);
+    case "pack":
+    case "unpack":
+      return resampled(run, node, id, at(args, 0));
     default: {
       const own = ownArity(node);
       const results = anchor(run, node, id, args.slice(0, own));
@@ -134,26 +148,35 @@ function anchor(run: Run, node: AnchorNode, id: ValueId, args: readonly Value[])
     return Array.from({ length: node.parts }, (_, part) => matmul(x, at(args, 1), empty(run, node.type.dims), part));
   const y = empty(run, node.type.dims);
   const before = run.before.nodes.get(id);
+  const span = spanAt(run, rateOfType(x));
   switch (node.op) {
     case "norm":
       norm(x, y, node.kind, node.eps);
       break;
     case "pool":
-      run.after.set(id, pool(run, x, y, node.kind, before));
+      run.after.set(id, pool(span, x, y, node.kind, before));
       break;
     case "conv":
-      run.after.set(id, conv(run, x, at(args, 1), y, before));
+      run.after.set(id, conv(span, x, at(args, 1), y, before));
       break;
     case "embed":
       embed(x, at(args, 1), y);
       break;
     case "ssm": {
       const system = discreteSystem(run, node, args.slice(1));
-      run.after.set(id, system.structure === "diagonal" ? diagonal(run, system, x, y, before) : dense(run, system, x, y, before));
+      run.after.set(id, system.structure === "diagonal" ? diagonal(span, system, x, y, before) : dense(span, system, x, y, before));
       break;
     }
   }
   return [y];
+}
+
+/** Between two rates: the faster one says where in a block a step is. */
+function resampled(run: Run, node: PackNode | UnpackNode, id: ValueId, x: Value): Value {
+  const y = empty(run, node.type.dims);
+  const [fast, move] = node.op === "pack" ? [x, pack] : [y, unpack];
+  run.after.set(id, move(spanAt(run, rateOfType(fast)), x, node.by, y, run.before.nodes.get(id)));
+  return y;
 }
 
 function discreteSystem(run: Run, node: SsmNode, operands: readonly Value[]): DiscreteSystem {

@@ -4,7 +4,7 @@
  */
 import { bug } from "./error.ts";
 import { scalarDef, type Expr } from "./expr.ts";
-import type { Constant, Dim } from "./graph.ts";
+import { rateOf, type Constant, type Dim } from "./graph.ts";
 
 /** x_t = Abar x_{t-1} + Bbar u_t, y_t = C x_t + D u_t, as the stage `discrete` of `SsmForm` lays it out. */
 export type DiscreteSystem = DiagonalSystem | DenseSystem;
@@ -41,9 +41,15 @@ export interface Value {
 
 export const product = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
-/** The sizes of dims, with B and L as they are here. */
+/** The sizes of dims, with B and lengths as they are here. */
 export function shapeOf(span: Span, dims: readonly Dim[]): readonly number[] {
-  return dims.map(({ size }) => (typeof size === "number" ? size : span[size]));
+  return dims.map(({ size }) => (typeof size === "number" ? size : size === "B" ? span.B : spanAt(span, rateOf(size)).L));
+}
+
+/** The span of a sequence with one step for each block of `rate` that is full: it comes with the block's last step. */
+export function spanAt({ B, L, position }: Span, rate: number): Span {
+  const before = Math.floor(position / rate);
+  return { B, L: Math.floor((position + L) / rate) - before, position: before };
 }
 
 /** Zeros of the given dims. */
@@ -78,7 +84,7 @@ export function norm(x: Value, y: Value, kind: "layer" | "rms", eps: number): vo
   }
 }
 
-/** Of all steps since the stream began; gives the new state. */
+/** Of all steps since the stream began, zeros where there were none; gives the new state. */
 export function pool(
   span: Span,
   x: Value,
@@ -87,7 +93,7 @@ export function pool(
   before: Float64Array | undefined,
 ): Float64Array {
   const { B, L } = span;
-  const H = x.data.length / (B * L);
+  const H = last(x.shape);
   const state = before?.slice() ?? new Float64Array(B * H).fill(kind === "max" ? -Infinity : 0);
   for (let b = 0; b < B; b++) {
     for (let t = 0; t < L; t++) {
@@ -100,7 +106,7 @@ export function pool(
     }
   }
   const count = span.position + L;
-  for (let i = 0; i < state.length; i++) y.data[i] = num(state, i) / (kind === "mean" ? count : 1);
+  for (let i = 0; i < state.length && count > 0; i++) y.data[i] = num(state, i) / (kind === "mean" ? count : 1);
   return state;
 }
 
@@ -182,6 +188,41 @@ export function dense(span: Span, system: DenseSystem, u: Value, y: Value, befor
         }
         y.data[(b * L + t) * H + h] = output;
       }
+    }
+  }
+  return state;
+}
+
+/** y[k, h by + s] = x[k by + s, h], `span` that of x; gives the steps of the block that is not full, by their place in it. */
+export function pack(span: Span, x: Value, by: number, y: Value, before: Float64Array | undefined): Float64Array {
+  const { B, L, position } = span;
+  const H = last(x.shape);
+  const state = before?.slice() ?? new Float64Array(B * by * H);
+  for (let b = 0; b < B; b++) {
+    for (let t = 0, k = 0; t < L; t++) {
+      const s = (position + t) % by;
+      for (let h = 0; h < H; h++) state[(b * by + s) * H + h] = num(x.data, (b * L + t) * H + h);
+      if (s < by - 1) continue;
+      for (let c = 0; c < H * by; c++)
+        y.data[(b * at(y.shape, 1) + k) * H * by + c] = num(state, (b * by + (c % by)) * H + Math.floor(c / by));
+      k++;
+    }
+  }
+  return state;
+}
+
+/** y[k by + s, h] = x[k - 1, h by + s], `span` that of y; gives the last step of x, which the next block is made of. */
+export function unpack(span: Span, x: Value, by: number, y: Value, before: Float64Array | undefined): Float64Array {
+  const { B, L, position } = span;
+  const H = last(y.shape);
+  const state = before?.slice() ?? new Float64Array(B * H * by);
+  for (let b = 0; b < B; b++) {
+    for (let t = 0, k = 0; t < L; t++) {
+      const s = (position + t) % by;
+      for (let h = 0; h < H; h++) y.data[(b * L + t) * H + h] = num(state, b * H * by + h * by + s);
+      if (s < by - 1) continue;
+      for (let c = 0; c < H * by; c++) state[b * H * by + c] = num(x.data, (b * at(x.shape, 1) + k) * H * by + c);
+      k++;
     }
   }
   return state;

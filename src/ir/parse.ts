@@ -1,7 +1,22 @@
 /** Reads the text form of `print.ts` back. Reads syntax only: `verifyGraph` judges the graph. */
 import { bug, CompileError, type Loc } from "./error.ts";
 import { arg, call, constant, scalarFns, type Expr, type ScalarFn } from "./expr.ts";
-import type { Dim, Graph, GraphOutput, Init, Node, Op, Size, SsmForm, Structure, SystemEntries, TensorType, ValueId } from "./graph.ts";
+import {
+  lengthAt,
+  type Dim,
+  type Graph,
+  type GraphOutput,
+  type Init,
+  type Length,
+  type Node,
+  type Op,
+  type Size,
+  type SsmForm,
+  type Structure,
+  type SystemEntries,
+  type TensorType,
+  type ValueId,
+} from "./graph.ts";
 
 /** Throws: CompileError `ir-syntax` at line and column of the text. */
 export function parseGraph(text: string): Graph {
@@ -161,8 +176,10 @@ function parseType(c: Cursor): TensorType {
   return { dtype, dims };
 }
 
-const size = (c: Cursor): Size => (c.tries("B") ? "B" : c.tries("L") ? "L" : c.number64());
-const runtimeSize = (c: Cursor, name: string): Size => (name === "B" || name === "L" ? name : c.fail(`a size of ${name}`));
+const size = (c: Cursor): Size => (c.tries("B") ? "B" : c.tries("L") ? length(c) : c.number64());
+/** What follows an `L`. */
+const length = (c: Cursor): Length => lengthAt(c.tries("/") ? c.number64() : 1);
+const runtimeSize = (c: Cursor, name: string): Size => (name === "B" ? name : name === "L" ? length(c) : c.fail(`a size of ${name}`));
 
 function parseLoc(c: Cursor): Loc | undefined {
   if (!c.tries("@")) return undefined;
@@ -184,6 +201,8 @@ const parsers: { readonly [K in Op]: (c: Cursor, type: TensorType) => Node } = {
   embed: (c, type) => ({ op: "embed", type, args: c.values(), post: undefined }),
   slice: (c, type) => ({ op: "slice", type, start: c.attribute("start"), args: c.values() }),
   concat: (c, type) => ({ op: "concat", type, args: c.values() }),
+  pack: (c, type) => ({ op: "pack", type, by: c.attribute("by"), args: c.values() }),
+  unpack: (c, type) => ({ op: "unpack", type, by: c.attribute("by"), args: c.values() }),
 };
 const ops = Object.keys(parsers) as readonly Op[];
 

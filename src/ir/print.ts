@@ -93,6 +93,8 @@ const attributePrinters: { readonly [K in Op]: (node: NodeOf<K>) => string[] } =
   embed: () => [],
   slice: (node) => [`start=${node.start}`],
   concat: () => [],
+  pack: (node) => [`by=${node.by}`],
+  unpack: (node) => [`by=${node.by}`],
 };
 
 function printForm(form: SsmForm): string[] {

@@ -5,7 +5,7 @@
 import { bug } from "./error.ts";
 import { arityOf, scalarDef, type Expr } from "./expr.ts";
 import { ownArity, type Graph, type Node, type ValueId } from "./graph.ts";
-import { inferType, sameDims } from "./infer.ts";
+import { inferType, rateOfType, sameDims } from "./infer.ts";
 import { printType } from "./print.ts";
 
 /** Throws: `bug: <graph> %<id> <op>: ...`. */
@@ -37,6 +37,8 @@ function arityBounds(node: Node): readonly [number, number] {
     case "concat":
       return [1, Infinity];
     case "slice":
+    case "pack":
+    case "unpack":
       return [1, 1];
     default: {
       const own = node.op === "ssm" && node.form.stage === "family" ? Math.max(node.args.length, 1) : ownArity(node);
@@ -73,6 +75,7 @@ function verifyType(graph: Graph, node: Node, fail: Fail): void {
   if (node.op === "input" || node.op === "param") {
     if (node.op === "param" && node.type.dims.some((d) => typeof d.size === "string"))
       fail(`a parameter has no size known at run time, ${printType(node.type)}`);
+    if (rateOfType(node.type) !== 1) fail(`an input has every time step, not ${printType(node.type)}`);
     return;
   }
   const args = node.args.map((a) => graph.nodes[a]?.type ?? fail(`no value %${a}`));

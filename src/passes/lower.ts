@@ -5,7 +5,7 @@
 import type { DispatchSource } from "../codegen/plan-source.ts";
 import { bug } from "../ir/error.ts";
 import { arg } from "../ir/expr.ts";
-import type { Graph, Node, ValueId } from "../ir/graph.ts";
+import { isLength, type Graph, type Node, type ValueId } from "../ir/graph.ts";
 import type { Kernel, KExpr } from "../ir/kernel.ts";
 import type { Mode } from "../runtime/plan.ts";
 import { inputBuffer, lowerEntry, type Shared } from "./lower-entry.ts";
@@ -154,6 +154,6 @@ const tensorSpec = (
 ): { name: string; dtype: "f32" | "i32"; dims: readonly (number | "B" | "L")[]; names: readonly string[] } => ({
   name,
   dtype: node.type.dtype,
-  dims: node.type.dims.map((d) => d.size),
+  dims: node.type.dims.map((d) => (isLength(d.size) && d.size !== "L" ? bug(`${name} has a length of ${d.size}`) : d.size)),
   names: node.type.dims.map((d) => d.name),
 });

@@ -4,7 +4,7 @@ import type { Constant } from "../../src/ir/graph.ts";
 import { emptyState, interpret, type GraphState } from "../../src/ir/interpret.ts";
 import { parseGraph } from "../../src/ir/parse.ts";
 import { verifyGraph } from "../../src/ir/verify.ts";
-import { arbitraryModule, type RandomModel } from "../setup/random-graph.ts";
+import { arbitraryModule, steps, type RandomModel } from "../setup/random-graph.ts";
 import { cutInputs, joinPieces, largestError, largestErrorOf } from "../setup/tensors.ts";
 
 const tensor = (shape: readonly number[], data: readonly number[]): Constant => ({ shape, data: Float64Array.from(data) });
@@ -76,6 +76,27 @@ describe("the meaning of each op", () => {
   test("slice and concat: of the last dim", () => {
     const lines = `${input}\n%1: [B L H=1] = slice start=1 %0\n%2: [B L H=3] = concat %1 %0`;
     expect(evaluate(lines, {}, { u: u(1, 2, 3, 4) }).y).toEqual([2, 1, 2, 4, 3, 4]);
+  });
+  const twoRates = `${input}\n%1: [B L/2 H=4] = pack by=2 %0`;
+  test("pack: two steps become one, channel by channel; a block that is not full waits", () => {
+    const got = evaluate(twoRates, {}, { u: u(1, 10, 2, 20, 3, 30) });
+    expect(got.y).toEqual([1, 2, 10, 20]);
+    const rest = evaluate(twoRates, {}, { u: u(4, 40) }, got.after);
+    expect(rest.y).toEqual([3, 4, 30, 40]);
+    expect(evaluate(twoRates, {}, { u: u(5, 50) }, rest.after).y).toEqual([]);
+  });
+  test("unpack: the steps of a block, one step of the slower sequence later, zeros first", () => {
+    const lines = `${twoRates}\n%2: [B L H=2] = unpack by=2 %1`;
+    const got = evaluate(lines, {}, { u: u(1, 10, 2, 20, 3, 30) });
+    expect(got.y).toEqual([0, 0, 0, 0, 1, 10]);
+    expect(got.state).toEqual([1, 2, 10, 20]);
+    expect(evaluate(lines, {}, { u: u(4, 40, 5, 50) }, got.after).y).toEqual([2, 20, 3, 30]);
+  });
+  test("a pool of a slower sequence: of the steps there are, zero before the first", () => {
+    const lines = `${twoRates}\n%2: [B H=4] = pool mean %1`;
+    const before = evaluate(lines, {}, { u: u(1, 10) });
+    expect(before.y).toEqual([0, 0, 0, 0]);
+    expect(evaluate(lines, {}, { u: u(2, 20, 3, 30, 4, 40, 5, 50) }, before.after).y).toEqual([2, 3, 20, 30]);
   });
   test("diagonal ssm: complex states driven by u, read by the real part of gain", () => {
     const lines = `%0: [B L H=1] = input u\n%1: [H=1 N=1 c=2] = param abar\n%2: [H=1 N=1 c=2] = param gain\n%3: [H=1] = param d\n%4: [B L H=1] = ssm discrete diagonal state=1 %0 %1 %2 %3`;
@@ -154,7 +175,7 @@ describe("random models", () => {
   test("any chunking of a stream gives the outputs and the final state of the whole", () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 4 });
     fc.assert(
-      fc.property(arbitraryModule(), sizes, (model, chunks) => {
+      fc.property(arbitraryModule({ steps: [...steps, "tower"] }), sizes, (model, chunks) => {
         const whole = interpret(model.module.graph, model.module.constants, model.inputs);
         const pieces = inPieces(model, chunks);
         expect(largestErrorOf(pieces.outputs, whole.outputs)).toBe(0);
@@ -165,7 +186,7 @@ describe("random models", () => {
   });
   test("causality: later inputs do not change earlier outputs", () => {
     fc.assert(
-      fc.property(arbitraryModule(), fc.nat(), (model, cut) => {
+      fc.property(arbitraryModule({ steps: [...steps, "tower"] }), fc.nat(), (model, cut) => {
         const { module, inputs, L } = model;
         const to = 1 + (cut % L);
         const whole = interpret(module.graph, module.constants, inputs).outputs;

@@ -59,6 +59,7 @@ const init: fc.Arbitrary<Init> = fc.oneof(
 );
 const dim: fc.Arbitrary<Dim> = fc.oneof(
   fc.constantFrom<Dim>({ name: "B", size: "B" }, { name: "L", size: "L" }, { name: "T", size: "L" }, { name: "B", size: 3 }),
+  fc.constantFrom<Dim>({ name: "L", size: "L/4" }, { name: "T", size: "L/12" }, { name: "L", size: 4 }),
   fc.record({ name: fc.constantFrom("H", "N", "N2", "c", "K"), size }),
 );
 const type: fc.Arbitrary<TensorType> = fc.record({
@@ -102,9 +103,13 @@ function node(op: Op): fc.Arbitrary<Node> {
       return fc.record({ ...base, op: fc.constant(op), start: fc.nat(100) });
     case "concat":
       return fc.record({ ...base, op: fc.constant(op) });
+    case "pack":
+      return fc.record({ ...base, op: fc.constant(op), by: size });
+    case "unpack":
+      return fc.record({ ...base, op: fc.constant(op), by: size });
   }
 }
-const ops: readonly Op[] = ["input", "param", "map", "matmul", "norm", "pool", "ssm", "conv", "embed", "slice", "concat"];
+const ops: readonly Op[] = ["input", "param", "map", "matmul", "norm", "pool", "ssm", "conv", "embed", "slice", "concat", "pack", "unpack"];
 const graph: fc.Arbitrary<Graph> = fc.record({
   name,
   nodes: fc.array(fc.constantFrom(...ops).chain(node), { maxLength: 4 }),
@@ -165,7 +170,8 @@ describe("the text", () => {
       "%4: [B L H=2] = ssm family s4d zoh state=64 options={} %2 %3",
       "%5: [B L H=2] = map {select(($0 > 0), $0, (0.01 * $0))} %4",
       "%6: [B L H=2] = norm layer eps=0.00001 %5 post {($0 * $1)} %3",
-      "%7: [B H=2] = pool mean %6",
+      "%7: [B L/4 H=8] = pack by=4 %6",
+      "%8: [B H=8] = pool mean %7",
     );
     expect(printGraph(parseGraph(text))).toBe(text);
   });

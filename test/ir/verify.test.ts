@@ -80,6 +80,18 @@ describe("verifyGraph", () => {
       "lt gives a bool where a number is needed",
     ],
     ["a parameter of unknown size", `${u}\n%1: [B] = param p\nreturn y: %0`, "%1 param: a parameter has no size known at run time"],
+    ["an input without all time steps", "%0: [B L/2 H=2] = input u\nreturn y: %0", "an input has every time step, not [B L/2 H=2]"],
+    [
+      "two rates in one op",
+      `${u}\n%1: [B L/2 H=4] = pack by=2 %0\n%2: [B L/2 H=2] = slice start=0 %1\n%3: [B L H=2] = map {($0 + $1)} %0 %2\nreturn y: %3`,
+      "dim L is L/2 in [B L/2 H=2] and L in [B L H=2]",
+    ],
+    ["an unpack beyond the input's rate", `${u}\n%1: [B L H=1] = unpack by=2 %0\nreturn y: %1`, "gives more steps than the input has"],
+    [
+      "an unpack of channels that do not split",
+      `${u}\n%1: [B L/2 H=4] = pack by=2 %0\n%2: [B L/2 H=3] = slice start=0 %1\n%3: [B L H=1] = unpack by=2 %2\nreturn y: %3`,
+      "splits its channels",
+    ],
     ["a dim named twice", `${u}\n%1: [H=2 H=2] = param p\nreturn y: %0`, "names a dim twice in [H=2 H=2]"],
     ["two inputs of one name", `${u}\n%1: [B] = input u\nreturn y: %0`, "two inputs are named u"],
     ["two parameters of one name", `${u}\n%1: [H=2] = param p\n%2: [H=2] = param p\nreturn y: %0`, "two params are named p"],

@@ -1,7 +1,7 @@
 /**
  * Random small models for property tests: DAGs over all ops with numbers for their parameters and inputs. A model is
  * built from a recipe of plain numbers, any of which gives a valid model, so failing cases shrink to few nodes; they
- * print as IR text.
+ * print as IR text. Where a model packs steps its length is a multiple of theirs.
  */
 import fc from "fast-check";
 import { graphBuilder, type GraphBuilder } from "../../src/ir/build.ts";
@@ -33,7 +33,7 @@ export const steps = [
   "slice",
   "concat",
 ] as const;
-export type Step = (typeof steps)[number];
+export type Step = (typeof steps)[number] | "tower";
 
 export interface RandomModelOptions {
   /** Which steps may occur; all where absent. */
@@ -105,8 +105,14 @@ const batch = named("B", "B");
 const length = named("L", "L");
 const vocabulary = 5;
 
+/** How many steps a tower packs into one of its lower tier, and of its lowest. */
+const packed = (pick: number): readonly [number, number] => [2 + (pick % 2), 1 + (pick % 3)];
+
 function build(recipe: Recipe, sizes: Sizes): RandomModel {
-  const { B, L, H } = recipe;
+  const { B, H } = recipe;
+  const periods = recipe.steps.map(({ step, pick }) => (step === "tower" ? packed(pick).reduce((a, b) => a * b) : 1));
+  const period = [1, 2, 3, 4, 6, 9, 12, 18, 36].find((n) => periods.every((p) => n % p === 0)) ?? 36;
+  const L = period * Math.ceil(recipe.L / period);
   const b = graphBuilder("random");
   const constants = new Map<string, Constant>();
   const inputs = new Map([["u", tensor([B, L, H], random(recipe.seed), (x) => 2 * x - 1)]]);
@@ -228,12 +234,29 @@ const table: { readonly [K in Step]: (s: Scene) => ValueId } = {
     const start = s.int(widthOf(s, x));
     return s.b.slice(x, start, 1 + s.int(widthOf(s, x) - start));
   },
+  tower: (s) => {
+    const x = sequence(s);
+    const [by, again] = packed(s.pick);
+    const low = layer(s, s.b.pack(x, by));
+    const lowest = s.b.unpack(linear(s, layer(s, s.b.pack(low, again)), again * 2), again);
+    const both = s.b.map(call("add", arg(0), arg(1)), [linear(s, low, 2), lowest]);
+    return s.b.unpack(linear(s, layer(s, both), by * (1 + s.int(s.maxH))), by);
+  },
   concat: (s) => {
     const x = value(s);
     const others = s.values.filter((v) => isSequenceValue(s, v) === isSequenceValue(s, x) && widthOf(s, v) <= s.maxH);
     return s.b.concat([x, others[s.int(others.length)] ?? x]);
   },
 };
+
+/** A layer that keeps a state or sees one step, narrowed to few channels. */
+function layer(s: Scene, x: ValueId): ValueId {
+  const narrow = linear(s, x, 1 + s.int(s.maxH));
+  const kind = s.int(4);
+  if (kind === 0) return s.b.norm(narrow, "layer", 0.1);
+  if (kind === 1) return s.b.conv(narrow, param(s, [...channels(widthOf(s, narrow)), named("K", 1 + s.int(4))], 0.7));
+  return kind === 2 ? dense(s, narrow) : diagonal(s, narrow);
+}
 
 function linear(s: Scene, x: ValueId, width: number): ValueId {
   const k = widthOf(s, x);
