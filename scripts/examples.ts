@@ -1,6 +1,6 @@
 /** What the scripts, tests and benchmarks do with an example: build it, read its test set, put its page beside the bundle. */
 import { spawnSync } from "node:child_process";
-import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { bytesSource, openSafetensors, type TensorFile } from "../src/weights/safetensors.ts";
@@ -66,24 +66,40 @@ export function buildBundle(root: string, name: string, folder: string): void {
   if (status !== 0) throw new Error(`recurve ${args.join(" ")} exited with ${status}`);
 }
 
-/** Writes `index.html`, `page.js`, `page.css` and the test inputs of an example to `folder`; the page expects its bundle in `folder/bundle`. */
+/**
+ * Writes the pages of an example (every `.html` file of it, with the pieces of `shared/` it names as comments), their scripts, `page.css` and the test
+ * inputs to `folder`; the pages expect their bundle in `folder/bundle`.
+ */
 export async function assemblePage(root: string, name: string, folder: string): Promise<void> {
   const [example, shared] = [join(root, "examples", name), join(root, "examples", "shared")];
   await mkdir(folder, { recursive: true });
+  const files = await readdir(example);
   await build({
-    entryPoints: [join(example, "page.ts")],
-    outfile: join(folder, "page.js"),
+    entryPoints: ["page.ts", "live.ts"].filter((script) => files.includes(script)).map((script) => join(example, script)),
+    outdir: folder,
     bundle: true,
     format: "esm",
     target: "es2023",
     logLevel: "warning",
   });
-  const results = (await readFile(join(shared, "results.html"), "utf8")).trim();
-  const html = await readFile(join(example, "index.html"), "utf8");
-  await writeFile(
-    join(folder, "index.html"),
-    html.replace("<!-- results -->", () => results),
-  );
+  const pieces = await piecesOf(shared);
+  for (const page of files.filter((file) => file.endsWith(".html")))
+    await writeFile(join(folder, page), withPieces(await readFile(join(example, page), "utf8"), pieces));
+  for (const file of ["config.json", "test.safetensors"]) if (files.includes(file)) await cp(join(example, file), join(folder, file));
   await cp(join(shared, "page.css"), join(folder, "page.css"));
-  for (const file of ["config.json", "test.safetensors"]) await cp(join(example, file), join(folder, file));
+}
+
+/** The text of each `.html` file of a folder, by its name without the ending. */
+async function piecesOf(folder: string): Promise<ReadonlyMap<string, string>> {
+  const names = (await readdir(folder)).filter((file) => file.endsWith(".html"));
+  const read = async (file: string): Promise<[string, string]> => [file.slice(0, -5), (await readFile(join(folder, file), "utf8")).trim()];
+  return new Map(await Promise.all(names.map(read)));
+}
+
+/** `<!-- name -->` is the place of a piece; pieces may hold others. */
+function withPieces(html: string, pieces: ReadonlyMap<string, string>): string {
+  return html.replace(/<!-- ([\w-]+) -->/g, (comment, name: string) => {
+    const piece = pieces.get(name);
+    return piece === undefined ? comment : withPieces(piece, pieces);
+  });
 }

@@ -1,14 +1,15 @@
 /** The page of s4d-kws-raw: pick a clip or open a sound file, watch it being heard sample by sample. */
 import { fetchLabels, fetchTestSet, type TestSet } from "../shared/data.ts";
-import { byId, context2d, el, onThemeChange, themeColor } from "../shared/dom.ts";
+import { byId, el, onThemeChange } from "../shared/dom.ts";
 import { Player } from "../shared/player.ts";
-import { decode, LENGTH, play as playSound, transform } from "./sound.ts";
+import { decodeClip, LENGTH, play as playSound, transform } from "./sound.ts";
+import { drawWave } from "./wave.ts";
 
 const SHOWN = 20;
 /** The clip to begin with; the model mistakes the first. */
 const BEGIN = 1;
 
-/** The wave as one bar a column of device pixels, the part already heard in the accent colour. */
+/** The wave of a clip, the part already heard in the accent colour. */
 class Wave {
   input = new Float32Array(LENGTH);
   readonly #canvas = byId("wave", HTMLCanvasElement);
@@ -26,19 +27,7 @@ class Wave {
 
   show(heard: number): void {
     this.#heard = heard;
-    const width = Math.round(this.#canvas.clientWidth * devicePixelRatio);
-    const height = Math.round(this.#canvas.clientHeight * devicePixelRatio);
-    Object.assign(this.#canvas, { width, height });
-    const context = context2d(this.#canvas);
-    const scale = 0.48 / this.input.reduce((top, x) => Math.max(top, Math.abs(x)), 0.05);
-    const [accent, ghost] = [themeColor("--accent"), themeColor("--ghost")];
-    for (let column = 0; column < width; column++) {
-      const from = Math.floor((column / width) * LENGTH);
-      const piece = this.input.subarray(from, Math.max(from + 1, Math.ceil(((column + 1) / width) * LENGTH)));
-      const [low, high] = [Math.min(0, ...piece), Math.max(0, ...piece)];
-      context.fillStyle = from < heard ? accent : ghost;
-      context.fillRect(column, height * (0.5 - scale * high), 1, Math.max(1, height * scale * (high - low)));
-    }
+    drawWave(this.#canvas, this.input, (index) => index < heard);
   }
 }
 
@@ -90,7 +79,7 @@ async function openFile(input: HTMLInputElement, use: (bytes: Uint8Array) => voi
   const [file] = input.files ?? [];
   if (file === undefined) return;
   try {
-    use(await decode(await file.arrayBuffer()));
+    use(await decodeClip(await file.arrayBuffer()));
     unpress();
   } catch {
     byId("status", HTMLElement).textContent = `${file.name} is not a sound this browser can decode.`;

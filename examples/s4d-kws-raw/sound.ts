@@ -31,15 +31,19 @@ export function loudest(samples: Float32Array): Float32Array {
   return clip;
 }
 
-/** The mu-law bytes of a sound file: any the browser decodes; resampled, its channels averaged, its loudest half second at half of full scale. */
-export async function decode(file: ArrayBuffer): Promise<Uint8Array> {
+/** A sound file as the model's rate has it: any the browser decodes; resampled, its channels averaged. */
+export async function decode(file: ArrayBuffer): Promise<Float32Array<ArrayBuffer>> {
   const sound = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(file);
   const channels = Array.from({ length: sound.numberOfChannels }, (_, c) => sound.getChannelData(c));
-  const mono = Float32Array.from(
+  return Float32Array.from(
     { length: sound.length },
     (_, i) => channels.reduce((sum, channel) => sum + (channel[i] ?? 0), 0) / channels.length,
   );
-  const clip = loudest(mono);
+}
+
+/** The mu-law bytes of a sound file's loudest half second, at half of full scale. */
+export async function decodeClip(file: ArrayBuffer): Promise<Uint8Array> {
+  const clip = loudest(await decode(file));
   const peak = clip.reduce((top, s) => Math.max(top, Math.abs(s)), 1e-6);
   return muLaw(clip.map((s) => (0.5 * s) / peak));
 }

@@ -1,7 +1,8 @@
 /** Runs an input through the model twice, at once and step by step, and lets a person watch and scrub the second. */
-import { adapterName, loadBundle, type Model, type Stream } from "./bundle.ts";
+import type { Model, Stream } from "./bundle.ts";
 import { byId, sleep } from "./dom.ts";
-import { argmax, HistoryChart, ProbabilityTable, softmax } from "./results.ts";
+import { openModel, showFailure } from "./opening.ts";
+import { argmax, duration, HistoryChart, type HistoryPoint, ProbabilityTable, softmax } from "./results.ts";
 
 export interface PlayerOptions {
   readonly labels: readonly string[];
@@ -18,8 +19,6 @@ export interface PlayerOptions {
 /** Milliseconds that watching a whole input takes at least. */
 const WATCHABLE_MS = 4000;
 
-const duration = (ms: number): string => (ms < 1000 ? `${ms.toPrecision(3)} ms` : `${(ms / 1000).toPrecision(3)} s`);
-
 /** The model, and the state of the page around it. */
 export class Player {
   readonly #options: PlayerOptions;
@@ -28,7 +27,7 @@ export class Player {
   readonly #table: ProbabilityTable;
   readonly #chart: HistoryChart;
   readonly #scrubber = byId("scrubber", HTMLInputElement);
-  #history: number[][] = [];
+  #history: HistoryPoint[] = [];
   #lastLogits = new Float32Array();
   #following = true;
   #job = new AbortController();
@@ -49,22 +48,12 @@ export class Player {
   }
 
   /** Loads the bundle; where that fails, says why on the page and throws. */
-  static async open(options: PlayerOptions): Promise<Player> {
-    const status = byId("status", HTMLElement);
-    try {
-      const model = await loadBundle({
-        onProgress: ({ stage, loaded, total }) =>
-          (status.textContent = `Loading ${stage}: ${Math.round((100 * loaded) / Math.max(total, 1))} %`),
-      });
+  static open(options: PlayerOptions): Promise<Player> {
+    return openModel(async (model) => {
       const stream = await model.stream();
       await model.run({ u: new Float32Array(options.length) }, { mode: "convolution" });
-      byId("adapter", HTMLElement).textContent = adapterName(model);
-      status.textContent = "Ready.";
       return new Player(options, model, stream);
-    } catch (error) {
-      showFailure(error);
-      throw error;
-    }
+    });
   }
 
   get #points(): number {
@@ -113,9 +102,9 @@ export class Player {
       const took = performance.now() - start;
       busy += took;
       this.#lastLogits = new Float32Array(logits.data);
-      this.#history.push(softmax(logits.data));
-      if (this.#following) this.#showPoint(this.#history.length);
       const steps = Math.min(from + chunk, length);
+      this.#history.push({ at: steps / length, p: softmax(logits.data) });
+      if (this.#following) this.#showPoint(this.#history.length);
       byId("time-live", HTMLElement).textContent = `${duration(busy)} for ${steps} ${unit}, ${duration(busy / steps)} each`;
       await sleep(Math.max(0, pause - took));
     }
@@ -129,14 +118,14 @@ export class Player {
     this.#scrubber.value = `${point}`;
     this.#scrubber.setAttribute("aria-valuetext", `${steps} of ${length} ${unit}`);
     byId("steps", HTMLOutputElement).textContent = `${steps} of ${length} ${unit}`;
-    this.#table.showLive(this.#history[point - 1]);
-    this.#chart.show(this.#history, this.#points, point - 1);
+    this.#table.showLive(this.#history[point - 1]?.p);
+    this.#chart.show(this.#history, point - 1);
     onStep(steps);
   }
 
   #conclude(whole: Float32Array, truth: string | undefined): void {
     const { labels } = this.#options;
-    const p = this.#history.at(-1) ?? [];
+    const p = this.#history.at(-1)?.p ?? [];
     const answer = labels[argmax(p)] ?? "";
     const apart = Math.max(...Array.from(whole, (x, i) => Math.abs(x - (this.#lastLogits[i] ?? Number.NaN))));
     const verdict = truth === undefined ? "" : truth === answer ? " That is right." : ` The label says ${truth}.`;
@@ -144,15 +133,4 @@ export class Player {
     byId("apart", HTMLElement).textContent = apart.toExponential(1);
     byId("results", HTMLElement).dataset["state"] = "done";
   }
-}
-
-function showFailure(error: unknown): void {
-  const missing = error instanceof Error && "code" in error && error.code === "no-webgpu";
-  byId("status", HTMLElement).textContent = "Not running.";
-  const panel = byId("failure", HTMLElement);
-  panel.hidden = false;
-  panel.textContent = missing
-    ? "This browser offers no WebGPU. It is in Chrome and Edge from 113, Safari from 26 and Firefox from 141; on Linux it may have to be turned on in the browser's flags. The page must come from https or from localhost."
-    : `The model could not run: ${error instanceof Error ? error.message : String(error)}`;
-  for (const control of document.querySelectorAll<HTMLButtonElement | HTMLInputElement>("main button, main input")) control.disabled = true;
 }

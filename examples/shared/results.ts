@@ -12,7 +12,11 @@ export function softmax(logits: ArrayLike<number>): number[] {
 
 export const argmax = (values: readonly number[]): number => values.indexOf(Math.max(...values));
 
-const percent = (p: number): string => `${(100 * p).toFixed(p > 0.0995 ? 0 : 1)} %`;
+/** Milliseconds for people. */
+export const duration = (ms: number): string => (ms < 1000 ? `${ms.toPrecision(3)} ms` : `${(ms / 1000).toPrecision(3)} s`);
+
+/** A probability for people. */
+export const percent = (p: number): string => `${(100 * p).toFixed(p > 0.0995 ? 0 : 1)} %`;
 
 /** One bar with its number; the bar says nothing to a screen reader, the number does. */
 class Bar {
@@ -61,7 +65,16 @@ export class ProbabilityTable {
 const WIDTH = 640;
 const HEIGHT = 150;
 
-/** Probabilities of every class against the steps read; the leader stands out, a line marks the step shown. */
+/** The probabilities at a moment. */
+export interface HistoryPoint {
+  /** Where on the axis, 0 to 1. */
+  readonly at: number;
+  readonly p: readonly number[];
+  /** Nothing joins it to the point before. */
+  readonly begins?: boolean;
+}
+
+/** Probabilities of every class against the steps read; the leader stands out, a line marks the moment shown. */
 export class HistoryChart {
   readonly #lines: readonly SVGPathElement[];
   readonly #marker = svg("line", { class: "marker", y1: "0", y2: `${HEIGHT}` });
@@ -82,16 +95,19 @@ export class HistoryChart {
     drawing.replaceChildren(...grid, ...this.#lines, this.#marker);
   }
 
-  /** `fraction` of the sequence is where the marker stands; the leader is the class of largest probability there. */
-  show(history: readonly (readonly number[])[], points: number, shown: number): void {
-    const x = (i: number): number => ((i + 1) / points) * WIDTH;
-    const leader = argmax([...(history[shown] ?? [])]);
+  /** A marker stands at point `shown`; the leader is the class of largest probability there. */
+  show(history: readonly HistoryPoint[], shown: number): void {
+    const x = (point: HistoryPoint | undefined): number => (point?.at ?? 0) * WIDTH;
+    const leader = argmax([...(history[shown]?.p ?? [])]);
     this.#lines.forEach((line, c) => {
-      const d = history.map((p, i) => `${i === 0 ? "M" : "L"}${x(i).toFixed(1)} ${(HEIGHT * (1 - (p[c] ?? 0))).toFixed(1)}`).join("");
+      const joint = (point: HistoryPoint, i: number): string => (i === 0 || point.begins === true ? "M" : "L");
+      const d = history
+        .map((point, i) => `${joint(point, i)}${x(point).toFixed(1)} ${(HEIGHT * (1 - (point.p[c] ?? 0))).toFixed(1)}`)
+        .join("");
       line.setAttribute("d", d);
       line.classList.toggle("leader", c === leader);
     });
-    const at = history.length === 0 ? 0 : x(shown);
+    const at = x(history[shown]);
     this.#marker.setAttribute("x1", `${at}`);
     this.#marker.setAttribute("x2", `${at}`);
   }

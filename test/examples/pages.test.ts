@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { assemblePage, buildBundle, readTestSet } from "../../scripts/examples.ts";
 import { root } from "../repo/source.ts";
 import { type TestPage, withPage } from "../setup/browser.ts";
+import { wav } from "../setup/wav.ts";
 
 /** Where screenshots go when somebody asks for them, to be looked at and kept in docs/images. */
 const screenshots = process.env["RECURVE_SCREENSHOTS"];
@@ -182,22 +183,3 @@ describe("every page", () => {
     });
   });
 });
-
-/** A WAV file of 16-bit samples, one channel. */
-function wav(samples: Float32Array, rate: number): Buffer {
-  const file = Buffer.alloc(44 + 2 * samples.length);
-  file.write("RIFF", 0);
-  file.writeUInt32LE(file.length - 8, 4);
-  file.write("WAVEfmt ", 8);
-  file.writeUInt32LE(16, 16);
-  file.writeUInt16LE(1, 20);
-  file.writeUInt16LE(1, 22);
-  file.writeUInt32LE(rate, 24);
-  file.writeUInt32LE(2 * rate, 28);
-  file.writeUInt16LE(2, 32);
-  file.writeUInt16LE(16, 34);
-  file.write("data", 36);
-  file.writeUInt32LE(2 * samples.length, 40);
-  samples.forEach((s, i) => file.writeInt16LE(Math.round(32767 * Math.max(-1, Math.min(1, s))), 44 + 2 * i));
-  return file;
-}

@@ -32,10 +32,10 @@ export interface TestPage {
 }
 
 /** Serves `folder` on the loopback interface, opens a blank page and runs `use`; closes everything after. */
-export async function withPage<T>(folder: string, use: (test: TestPage) => Promise<T>): Promise<T> {
+export async function withPage<T>(folder: string, use: (test: TestPage) => Promise<T>, switches: readonly string[] = []): Promise<T> {
   const server = await serveFolder(folder);
   try {
-    const browser = await launchBrowser();
+    const browser = await launchBrowser(switches);
     try {
       const page = await browser.newPage({ viewport: { width: 1100, height: 800 } });
       const errors: string[] = [];
@@ -52,10 +52,10 @@ export async function withPage<T>(folder: string, use: (test: TestPage) => Promi
   }
 }
 
-/** Starts the packaged Chromium; the caller closes it. */
-export async function launchBrowser(): Promise<Browser> {
+/** Starts the packaged Chromium, with command line switches beside its own; the caller closes it. */
+export async function launchBrowser(switches: readonly string[] = []): Promise<Browser> {
   const executablePath = await unpackChromium();
-  return chromium.launch({ executablePath, args: ARGS, env: await browserEnvironment(executablePath) });
+  return chromium.launch({ executablePath, args: [...ARGS, ...switches], env: await browserEnvironment(executablePath) });
 }
 
 /** The executable, with SwiftShader's libraries beside it, where Chromium looks for them. */
