@@ -7,6 +7,7 @@ import * as dsl from "../src/dsl/index.ts";
 import * as layers from "../src/dsl/layers.ts";
 import * as pointwise from "../src/dsl/pointwise.ts";
 import * as shape from "../src/dsl/shape.ts";
+import * as time from "../src/dsl/time.ts";
 import { graphBuilder } from "../src/ir/build.ts";
 import type { Graph } from "../src/ir/graph.ts";
 import type { Mode } from "../src/runtime/plan.ts";
@@ -72,7 +73,7 @@ export async function supportTables(): Promise<string> {
   return [
     families_,
     rules,
-    `Layers: ${names(layers)}. Shape and pooling: ${names(shape)}. Pointwise: ${names(pointwise)}, and any arrow of yours through ${code("pointwise")}.`,
+    `Layers: ${names(layers)}. Shape, time and pooling: ${names({ ...shape, ...time })}. Pointwise: ${names(pointwise)}, and any arrow of yours through ${code("pointwise")}.`,
     `Naming schemes of checkpoints: ${schemes.map(({ name }) => code(name)).join(", ")}.`,
   ].join("\n\n");
 }

@@ -11,7 +11,7 @@ import { fuse } from "./passes/fuse.ts";
 import { init } from "./passes/init.ts";
 import { lower } from "./passes/lower.ts";
 import type { Lowered, ProgramCosts } from "./passes/lowered.ts";
-import { chooseModes, dimsFor, estimate, type ModeChoice } from "./passes/mode.ts";
+import { chooseModes, type Choices, dimsFor, estimate } from "./passes/mode.ts";
 import type { Module, Pass } from "./passes/pass.ts";
 import { runPasses } from "./passes/pipeline.ts";
 import { structure } from "./passes/structure.ts";
@@ -41,7 +41,7 @@ export interface Compiled {
   /** Discretized and fused; what the kernels compute, and what `interpret` gives the meaning of. */
   readonly module: Module;
   readonly lowered: Lowered;
-  readonly choice: { readonly whole: ModeChoice; readonly resume: ModeChoice };
+  readonly choice: Choices;
   /** Everything the glue needs. */
   readonly plan: PlanSource;
   readonly shards: readonly Shard[];
@@ -106,7 +106,7 @@ function reportCosts(lowered: Lowered): Manifest["costs"] {
   const programs = [
     ...Object.entries(lowered.costs.whole).map(([mode, costs]) => [`whole.${mode}`, rows(costs, length)] as const),
     ...Object.entries(lowered.costs.resume).map(([mode, costs]) => [`resume.${mode}`, rows(costs, length)] as const),
-    ["step", rows(lowered.costs.step, 1)] as const,
+    ...(lowered.costs.step === undefined ? [] : [["step", rows(lowered.costs.step, 1)] as const]),
   ];
   return { length, programs: Object.fromEntries(programs) };
 }
@@ -136,7 +136,8 @@ export async function compileGraph(graph: Graph, constants: Constants, options: 
   }));
   const shards = await writeShards(tensors, { format: "recurve" });
   const files = shards.map(({ file, bytes, sha256 }) => ({ file, bytes: bytes.length, sha256 }));
-  const plan: PlanSource = { ...lowered.plan, choose: choice.whole.source, chooseResume: choice.resume.source, shards: files };
+  const resume = choice.resume === undefined ? {} : { chooseResume: choice.resume.source };
+  const plan: PlanSource = { ...lowered.plan, choose: choice.whole.source, ...resume, shards: files };
   const manifest: Manifest = {
     format: 1,
     compiler: compilerVersion,
@@ -144,8 +145,8 @@ export async function compileGraph(graph: Graph, constants: Constants, options: 
     inputs: plan.inputs,
     outputs: plan.outputs,
     maxLength: plan.maxLength,
-    modes: [...(Object.keys(plan.whole) as Mode[]), "recurrence"],
-    reasons: { whole: choice.whole.reasons, resume: choice.resume.reasons },
+    modes: modesOf(plan),
+    reasons: { whole: choice.whole.reasons, resume: choice.resume?.reasons ?? [] },
     costs: reportCosts(lowered),
     shards: shards.map(({ file, bytes, sha256, tensors: names }) => ({ file, bytes: bytes.length, sha256, tensors: names })),
     graph: printGraph(localPlaces(module.graph)),
@@ -161,14 +162,20 @@ function checkRate(rate = 1): number {
   throw new CompileError({ code: "bad-rate", message: `step sizes cannot be multiplied by ${rate}`, fix });
 }
 
+/** Every mode that runs a whole sequence. */
+const modesOf = ({ whole, step }: Lowered["plan"]): readonly Mode[] => [
+  ...(Object.keys(whole) as Mode[]),
+  ...(step === undefined ? [] : ["recurrence" as const]),
+];
+
 /** Throws: `mode-illegal`. */
 function checkMode({ plan }: Lowered, mode: Mode | undefined): void {
-  const modes = [...Object.keys(plan.whole), "recurrence"];
+  const modes = modesOf(plan);
   if (mode === undefined || modes.includes(mode)) return;
   throw new CompileError({
     code: "mode-illegal",
     message: `${plan.name} cannot run by ${mode}`,
-    fix: `its state space models allow ${modes.join(", ")}`,
+    fix: `its layers allow ${modes.join(", ")}`,
   });
 }
 

@@ -23,9 +23,12 @@ export function inspectData(compiled: Compiled, continuous: Module): InspectData
     summary: `${manifest.compiler}; modes ${manifest.modes.join(", ")}; sequences up to ${manifest.maxLength}`,
     at: { B: 1, L: length },
     nodes: nodesOf(module.graph),
-    choices: [choiceOf("whole sequence", choice.whole, length), choiceOf("continue a stream", choice.resume, length)],
+    choices: [
+      choiceOf("whole sequence", choice.whole, length),
+      ...(choice.resume === undefined ? [] : [choiceOf("continue a stream", choice.resume, length)]),
+    ],
     dispatches: dispatchesOf(compiled, plan, d),
-    memory: { entry: mode, buffers: buffersOf(plan, mode === "recurrence" ? plan.step : (plan.whole[mode] ?? plan.step), d) },
+    memory: { entry: mode, buffers: buffersOf(plan, plan.whole[mode] ?? plan.step ?? bug("a plan without programs"), d) },
     systems: systemsOf(continuous, module),
     notes: [...warnings.map((warning) => `warning: ${warning}`), ...notes],
     text: manifest.graph,
@@ -75,7 +78,7 @@ function choiceOf(entry: string, choice: ModeChoice, length: number): InspectCho
 function dispatchesOf({ lowered }: Compiled, plan: Plan, d: Dims): InspectDispatch[] {
   const programs: (readonly [string, Program | undefined, ProgramCosts, Dims])[] = [
     ...Object.entries(lowered.costs.whole).map(([mode, costs]) => [mode, plan.whole[mode as keyof Plan["whole"]], costs, d] as const),
-    ["step", plan.step, lowered.costs.step, dimsFor(1, 1)],
+    ...(lowered.costs.step === undefined ? [] : [["step", plan.step, lowered.costs.step, dimsFor(1, 1)] as const]),
   ];
   return programs.flatMap(([entry, program, costs, at]) => {
     if (program === undefined) return [];

@@ -48,7 +48,11 @@ export function printDeclarations(plan: PlanSource, runtime: string): string {
     isExported: true,
     name: "Model",
     type: "LoadedModel<Inputs, Outputs, DeviceOutputs>",
-    docs: [`The model \`${plan.name}\`.`],
+    docs: [
+      plan.step === undefined
+        ? `The model \`${plan.name}\`. It needs whole sequences: it has no streams, and no mode \`recurrence\`.`
+        : `The model \`${plan.name}\`.`,
+    ],
   });
   file.addTypeAlias({ isExported: true, name: "Stream", type: "ModelStream<Inputs, Outputs, DeviceOutputs>" });
   file.addFunction({

@@ -56,7 +56,7 @@ export function mapFunctions<F>(plan: PlanSource, wrap: (parameter: "c" | "d", e
     buffers: plan.buffers.map((buffer) => ("size" in buffer ? fields(buffer, "size") : buffer)),
     whole: programs(plan.whole),
     resume: programs(plan.resume),
-    step: program(plan.step),
+    ...(plan.step === undefined ? {} : { step: program(plan.step) }),
   } as unknown as WithFunctions<Plan, F>;
 }
 

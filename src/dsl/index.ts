@@ -63,4 +63,5 @@ export {
   type SystemMatrices,
 } from "./ssm.ts";
 export type { Channels, Ids, Pooled, Seq, Sequence, Tensor, Vec, WithWidth } from "./tensor.ts";
+export { delay, reverse } from "./time.ts";
 export { scope, type Named } from "./trace.ts";

@@ -132,9 +132,18 @@ export function layerName(kind: string, name: string | undefined): string {
  * Throws: CompileError `duplicate-name`.
  */
 export function parameter(layer: string, leaf: string, dims: readonly Dim[], init: Init): ValueId {
-  const { builder, names } = trace();
+  return trace().builder.param(freeName(layer, leaf), dims, init, here());
+}
+
+/** A parameter that no checkpoint holds: its values are always those of `init`. Throws: CompileError `duplicate-name`. */
+export function fixedParameter(layer: string, leaf: string, dims: readonly Dim[], init: Init): ValueId {
+  return trace().builder.fixed(freeName(layer, leaf), dims, init, here());
+}
+
+function freeName(layer: string, leaf: string): string {
+  const { names } = trace();
   const name = layer === "" ? leaf : `${layer}.${leaf}`;
   if (names.has(name)) fail("duplicate-name", `two parameters are named ${name}`, "give one of the two layers another `name`");
   names.add(name);
-  return builder.param(name, dims, init, here());
+  return name;
 }

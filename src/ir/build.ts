@@ -7,6 +7,8 @@ import { inferType } from "./infer.ts";
 export interface GraphBuilder {
   readonly input: (name: string, type: TensorType, loc?: Loc) => ValueId;
   readonly param: (name: string, dims: readonly Dim[], init?: Init, loc?: Loc) => ValueId;
+  /** A parameter that no checkpoint holds. */
+  readonly fixed: (name: string, dims: readonly Dim[], init: Init, loc?: Loc) => ValueId;
   readonly map: (expr: Expr, args: readonly ValueId[], loc?: Loc) => ValueId;
   readonly matmul: (x: ValueId, w: ValueId, outName?: string, loc?: Loc) => ValueId;
   readonly norm: (x: ValueId, kind: NormNode["kind"], eps: number, loc?: Loc) => ValueId;
@@ -19,6 +21,7 @@ export interface GraphBuilder {
   readonly concat: (args: readonly ValueId[], loc?: Loc) => ValueId;
   readonly pack: (x: ValueId, by: number, loc?: Loc) => ValueId;
   readonly unpack: (x: ValueId, by: number, loc?: Loc) => ValueId;
+  readonly reverse: (x: ValueId, loc?: Loc) => ValueId;
   /** Adds a finished node as it is, its args already numbered in this graph. */
   readonly add: (node: Node) => ValueId;
   readonly typeOf: (value: ValueId) => TensorType;
@@ -36,6 +39,8 @@ export function graphBuilder(name: string): GraphBuilder {
     typeOf,
     input: (inputName, type, loc) => add({ op: "input", name: inputName, type, args: [], loc }),
     param: (paramName, dims, init, loc) => add({ op: "param", name: paramName, type: { dtype: "f32", dims }, init, args: [], loc }),
+    fixed: (paramName, dims, init, loc) =>
+      add({ op: "param", name: paramName, type: { dtype: "f32", dims }, init, fixed: true, args: [], loc }),
     map: (expr, args, loc) => add({ op: "map", expr, args, loc, type: inferType({ op: "map", expr, args, loc }, types(args)) }),
     matmul: (x, w, outName = "H", loc?) =>
       add({
@@ -57,6 +62,7 @@ export function graphBuilder(name: string): GraphBuilder {
     concat: (args, loc) => add({ op: "concat", args, loc, type: inferType({ op: "concat", args, loc }, types(args)) }),
     pack: (x, by, loc) => add({ op: "pack", by, args: [x], loc, type: inferType({ op: "pack", by, args: [x], loc }, types([x])) }),
     unpack: (x, by, loc) => add({ op: "unpack", by, args: [x], loc, type: inferType({ op: "unpack", by, args: [x], loc }, types([x])) }),
+    reverse: (x, loc) => add({ op: "reverse", args: [x], loc, type: inferType({ op: "reverse", args: [x], loc }, types([x])) }),
     finish: (outputs) => ({ name, nodes, outputs }),
   };
 }

@@ -1,5 +1,5 @@
 /**
- * The graph IR: a model as a list of nodes in topological order, each a plain object. Thirteen ops; `map` holds every
+ * The graph IR: a model as a list of nodes in topological order, each a plain object. About a dozen ops; `map` holds every
  * pointwise function, `ssm` every state space model. Builders that check live in `build.ts`, meaning in `interpret.ts`.
  */
 import type { Loc } from "./error.ts";
@@ -54,6 +54,8 @@ export interface ParamNode extends NodeBase {
   readonly op: "param";
   readonly name: string;
   readonly init?: Init | undefined;
+  /** A number of the model itself and of no checkpoint: always what `init` says. */
+  readonly fixed?: true | undefined;
 }
 /** Pointwise. Every argument's dims are among the result's dims and broadcast over the others. */
 export interface MapNode extends NodeBase {
@@ -99,6 +101,10 @@ export interface SliceNode extends NodeBase {
 export interface ConcatNode extends NodeBase {
   readonly op: "concat";
 }
+/** Along L: y_t = x_{L-1-t}; args: x `[B L ..]`. */
+export interface ReverseNode extends NodeBase {
+  readonly op: "reverse";
+}
 
 /**
  * Every `by` steps become one, their channels side by side: channel h of step s in its block is channel h by + s; args: x
@@ -130,7 +136,8 @@ export type Node =
   | SliceNode
   | ConcatNode
   | PackNode
-  | UnpackNode;
+  | UnpackNode
+  | ReverseNode;
 export type Op = Node["op"];
 export type NodeOf<K extends Op> = Extract<Node, { op: K }>;
 export type AnchorNode = MatmulNode | NormNode | PoolNode | SsmNode | ConvNode | EmbedNode;
@@ -236,6 +243,9 @@ export function ownArity(node: AnchorNode): number {
       }
   }
 }
+
+/** Whether no output depends on later inputs; where one does, a model has no steps and no streams. */
+export const isCausal = (graph: Graph): boolean => graph.nodes.every((node) => node.op !== "reverse");
 
 export function isAnchor(node: Node): node is AnchorNode {
   return ["matmul", "norm", "pool", "ssm", "conv", "embed"].includes(node.op);

@@ -259,6 +259,10 @@ function baseType(
     case "pack":
     case "unpack":
       return resampled(x, node.by, node);
+    case "reverse":
+      if (!isSequence(x))
+        mismatch(`only a sequence can be reversed, got ${formatDims(x.dims)}`, "apply it before pooling over L", node.loc);
+      return x;
     case "concat": {
       const head = x.dims.slice(0, -1);
       if (!args.every((a) => sameDims(a.dims.slice(0, -1), head)))

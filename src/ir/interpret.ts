@@ -32,6 +32,7 @@ import {
   pointwise,
   pool,
   product,
+  reverse,
   shapeOf,
   slice,
   spanAt,
@@ -133,6 +134,8 @@ function evaluate(run: Run, node: Node, id: ValueId, args: readonly Value[], con
     case "pack":
     case "unpack":
       return resampled(run, node, id, at(args, 0));
+    case "reverse":
+      return run.position === 0 ? reverse(at(args, 0)) : bug("a sequence can be reversed only whole");
     default: {
       const own = ownArity(node);
       const results = anchor(run, node, id, args.slice(0, own));

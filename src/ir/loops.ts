@@ -249,6 +249,18 @@ export function concat(span: Span, dims: readonly Dim[], args: readonly Value[])
   return y;
 }
 
+/** y_t = x_{L-1-t} */
+export function reverse(x: Value): Value {
+  const [B = 1, L = 1] = x.shape;
+  const row = x.data.length / (B * L);
+  const from = (i: number): number => {
+    const position = Math.floor(i / row);
+    const t = position % L;
+    return (position + L - 1 - 2 * t) * row + (i % row);
+  };
+  return { ...x, data: x.data.map((_, i) => num(x.data, from(i))) };
+}
+
 /** Every argument broadcasts over the dims it does not name. */
 export function pointwise(span: Span, dims: readonly Dim[], expr: Expr, args: readonly Value[]): Value {
   const y = empty(span, dims);

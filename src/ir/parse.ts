@@ -191,7 +191,14 @@ function parseLoc(c: Cursor): Loc | undefined {
 /** One entry an op: its attributes and arguments; `post` keys mark the ops that take an epilogue. */
 const parsers: { readonly [K in Op]: (c: Cursor, type: TensorType) => Node } = {
   input: (c, type) => ({ op: "input", type, name: c.name(), args: [] }),
-  param: (c, type) => ({ op: "param", type, name: c.name(), ...(c.tries("init") ? { init: parseInit(c) } : {}), args: [] }),
+  param: (c, type) => ({
+    op: "param",
+    type,
+    name: c.name(),
+    ...(c.tries("fixed") ? { fixed: true } : {}),
+    ...(c.tries("init") ? { init: parseInit(c) } : {}),
+    args: [],
+  }),
   map: (c, type) => ({ op: "map", type, expr: braced(c), args: c.values() }),
   matmul: (c, type) => ({ op: "matmul", type, parts: c.tries("parts=") ? c.number64() : 1, args: c.values(), post: undefined }),
   norm: (c, type) => ({ op: "norm", type, kind: c.oneOf(["layer", "rms"]), eps: c.attribute("eps"), args: c.values(), post: undefined }),
@@ -203,6 +210,7 @@ const parsers: { readonly [K in Op]: (c: Cursor, type: TensorType) => Node } = {
   concat: (c, type) => ({ op: "concat", type, args: c.values() }),
   pack: (c, type) => ({ op: "pack", type, by: c.attribute("by"), args: c.values() }),
   unpack: (c, type) => ({ op: "unpack", type, by: c.attribute("by"), args: c.values() }),
+  reverse: (c, type) => ({ op: "reverse", type, args: c.values() }),
 };
 const ops = Object.keys(parsers) as readonly Op[];
 

@@ -83,7 +83,11 @@ function printAttributes(node: Node): string[] {
 
 const attributePrinters: { readonly [K in Op]: (node: NodeOf<K>) => string[] } = {
   input: (node) => [printName(node.name)],
-  param: (node) => [printName(node.name), ...(node.init === undefined ? [] : ["init", printInit(node.init)])],
+  param: (node) => [
+    printName(node.name),
+    ...(node.fixed === true ? ["fixed"] : []),
+    ...(node.init === undefined ? [] : ["init", printInit(node.init)]),
+  ],
   map: (node) => [`{${printExpr(node.expr)}}`],
   matmul: (node) => (node.parts === 1 ? [] : [`parts=${node.parts}`]),
   norm: (node) => [node.kind, `eps=${printNumber(node.eps)}`],
@@ -95,6 +99,7 @@ const attributePrinters: { readonly [K in Op]: (node: NodeOf<K>) => string[] } =
   concat: () => [],
   pack: (node) => [`by=${node.by}`],
   unpack: (node) => [`by=${node.by}`],
+  reverse: () => [],
 };
 
 function printForm(form: SsmForm): string[] {

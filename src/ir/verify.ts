@@ -39,6 +39,7 @@ function arityBounds(node: Node): readonly [number, number] {
     case "slice":
     case "pack":
     case "unpack":
+    case "reverse":
       return [1, 1];
     default: {
       const own = node.op === "ssm" && node.form.stage === "family" ? Math.max(node.args.length, 1) : ownArity(node);

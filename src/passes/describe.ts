@@ -1,7 +1,7 @@
 /** What the last three passes made of a module, as text: the choice of mode, the programs, the memory plan. */
 import type { DispatchSource, PlanSource } from "../codegen/plan-source.ts";
 import type { Lowered } from "./lowered.ts";
-import type { ModeChoice } from "./mode.ts";
+import type { Choices, ModeChoice } from "./mode.ts";
 
 /** The passes after the graph's, in their order. */
 export const loweringPasses = ["mode", "lower", "memory"] as const;
@@ -10,14 +10,16 @@ export type LoweringPass = (typeof loweringPasses)[number];
 interface Described {
   readonly plan: PlanSource;
   readonly lowered: Lowered;
-  readonly choice: { readonly whole: ModeChoice; readonly resume: ModeChoice };
+  readonly choice: Choices;
 }
 
 /** The text of `recurve inspect --after` for a pass that leaves no graph. */
 export function describe(pass: LoweringPass, compiled: Described): string {
   switch (pass) {
     case "mode":
-      return `${choiceText("whole sequences", compiled.choice.whole)}${choiceText("continuing a stream", compiled.choice.resume)}`;
+      return choicesOf(compiled.choice)
+        .map(([what, choice]) => choiceText(what, choice))
+        .join("");
     case "lower":
       return programsOf(compiled.plan)
         .map(([name, dispatches]) => programText(name, dispatches, compiled.plan))
@@ -26,6 +28,12 @@ export function describe(pass: LoweringPass, compiled: Described): string {
       return memoryText(compiled);
   }
 }
+
+/** What there is to choose, in words. */
+const choicesOf = ({ whole, resume }: Choices): readonly (readonly [string, ModeChoice])[] => [
+  ["whole sequences", whole],
+  ...(resume === undefined ? [] : [["continuing a stream", resume] as const]),
+];
 
 const rounded = (x: number): string => Number(x.toPrecision(3)).toString();
 
@@ -43,7 +51,7 @@ function programsOf(plan: PlanSource): readonly (readonly [string, readonly Disp
       [`prepare ${kind} ${mode}`, prepare] as const,
       [`${kind} ${mode}`, body] as const,
     ]);
-  return [...modes("whole"), ...modes("resume"), ["step", plan.step.body]];
+  return [...modes("whole"), ...modes("resume"), ...(plan.step === undefined ? [] : [["step", plan.step.body] as const])];
 }
 
 function programText(name: string, dispatches: readonly DispatchSource[], plan: PlanSource): string {

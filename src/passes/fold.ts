@@ -145,8 +145,25 @@ function betterConcat(node: ConcatNode, nodes: readonly Node[]): ValueId | undef
   return source !== undefined && sameType(typeAt(nodes, source), node.type) ? source : undefined;
 }
 
+const reverses: Rule = (node, nodes) => {
+  /** reverse (reverse x)  ->  x */
+  if (node.op === "reverse") {
+    const source = nodes[node.args[0] ?? 0];
+    return source?.op === "reverse" ? source.args[0] : undefined;
+  }
+  /** pool last (reverse x)  ->  pool first x, and the other way round; sums and maxima know no order */
+  if (node.op === "pool") {
+    const [x = 0] = node.args;
+    const source = nodes[x];
+    if (source?.op !== "reverse") return undefined;
+    const kind = node.kind === "last" ? "first" : node.kind === "first" ? "last" : node.kind;
+    return { ...node, kind, args: [...source.args, ...node.args.slice(1)] };
+  }
+  return undefined;
+};
+
 /** In the order they apply. */
-const rules: readonly Rule[] = [simplifyExprs, dropArgs, dropIdentity, slices, concats];
+const rules: readonly Rule[] = [simplifyExprs, dropArgs, dropIdentity, slices, concats, reverses];
 
 /** map f p q, p and q parameters  ->  a parameter, its values computed in float64; slices and concats too */
 function foldParams(node: Node, nodes: readonly Node[], constants: Map<string, Constant>): ParamNode | undefined {

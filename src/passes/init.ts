@@ -17,7 +17,7 @@ export const init: Pass = {
     for (const node of module.graph.nodes) {
       if (node.op !== "param" || constants.has(node.name)) continue;
       constants.set(node.name, initialValues(node, context));
-      made.push(node.name);
+      if (node.fixed !== true) made.push(node.name);
     }
     if (made.length > 0) context.note(`${made.length} parameters without weights were initialized with seed ${context.seed}`);
     return { graph: module.graph, constants } satisfies Module;

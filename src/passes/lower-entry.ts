@@ -145,13 +145,17 @@ function references(shared: Shared, graph: Graph, entry: Entry, temp: (size: Siz
   const outputNames = new Map(graph.outputs.map((o) => [o.value, o.name]));
   const make = (id: ValueId): ValueRef => {
     const node = graph.nodes[id] ?? bug(`no value %${id}`);
-    const own = { type: node.type, channels: channelsOf(node.type), offset: 0 };
+    const own = { type: node.type, channels: channelsOf(node.type), offset: 0, reversed: false };
     const external = hasLength(node.type) ? "BLC" : "BC";
     if (node.op === "param") return { ...own, buffer: weightBuffer(shared, node.name, false), layout: "P" };
     if (node.op === "input") return { ...own, buffer: inputBuffer(shared, node.name), layout: external };
     if (node.op === "slice") {
       const whole = reference(node.args[0] ?? bug("slice"));
       return { ...whole, type: node.type, offset: whole.offset + node.start };
+    }
+    if (node.op === "reverse") {
+      const forwards = reference(node.args[0] ?? bug("reverse"));
+      return { ...forwards, reversed: !forwards.reversed };
     }
     const name = outputNames.get(id);
     if (name !== undefined)
@@ -196,7 +200,7 @@ export function lowerEntry(shared: Shared, graph: Graph, entry: Entry, mode: Mod
     },
   };
   for (const [id, node] of graph.nodes.entries()) {
-    if (node.op === "param" || node.op === "input" || node.op === "slice") continue;
+    if (node.op === "param" || node.op === "input" || isView(node)) continue;
     const found: Schedule | undefined = schedules.find((s) => s.applies(node, id, context));
     if (found === undefined) return { unserved: node };
     current.id = id;
@@ -210,6 +214,9 @@ export function lowerEntry(shared: Shared, graph: Graph, entry: Entry, mode: Mod
     costs: { prepare: prepare.map(([, c]) => c), body: body.map(([, c]) => c) },
   };
 }
+
+/** Whether a node is another way to look at the buffer of its argument. */
+export const isView = (node: Node): boolean => node.op === "slice" || node.op === "reverse";
 
 /** Whether a step may leave a node out: what comes after pooling keeps no state. */
 const isTail = (node: Node | undefined, entry: Entry): boolean =>

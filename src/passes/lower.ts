@@ -5,10 +5,10 @@
 import type { DispatchSource } from "../codegen/plan-source.ts";
 import { bug } from "../ir/error.ts";
 import { arg } from "../ir/expr.ts";
-import { isLength, type Graph, type Node, type ValueId } from "../ir/graph.ts";
+import { isCausal, isLength, type Graph, type Node, type ValueId } from "../ir/graph.ts";
 import type { Kernel, KExpr } from "../ir/kernel.ts";
 import type { Mode } from "../runtime/plan.ts";
-import { inputBuffer, lowerEntry, type Shared } from "./lower-entry.ts";
+import { inputBuffer, isView, lowerEntry, type Shared } from "./lower-entry.ts";
 import type { Lowered } from "./lowered.ts";
 import { planMemory, type VirtualProgram } from "./memory.ts";
 import type { Module } from "./pass.ts";
@@ -24,7 +24,7 @@ export function separateOutputs(graph: Graph): Graph {
   const taken = new Set<ValueId>();
   const outputs = graph.outputs.map((output) => {
     const node = nodes[output.value] ?? bug(`no value %${output.value}`);
-    if (!taken.has(output.value) && !["input", "param", "slice"].includes(node.op)) {
+    if (!taken.has(output.value) && node.op !== "input" && node.op !== "param" && !isView(node)) {
       taken.add(output.value);
       return output;
     }
@@ -85,24 +85,19 @@ export function lower(module: Module, options: LowerOptions): Lowered {
     prepared: new Map(),
   };
   for (const node of graph.nodes) if (node.op === "input") inputBuffer(shared, node.name);
-  const step = lowerEntry(shared, graph, "step", "recurrence");
-  if ("unserved" in step) bug(`nothing runs one step of ${step.unserved.op}`);
+  const step = isCausal(graph) ? lowerEntry(shared, graph, "step", "recurrence") : undefined;
+  if (step !== undefined && "unserved" in step) bug(`nothing runs one step of ${step.unserved.op}`);
   const entries = parallelModes.flatMap((mode) => {
-    const before = shared.buffers.length;
     const whole = lowerEntry(shared, graph, "whole", mode);
-    const resume = lowerEntry(shared, graph, "resume", mode);
-    if ("unserved" in whole || "unserved" in resume) {
-      if (shared.buffers.length < before) bug("buffers vanished");
-      return [];
-    }
-    return [{ mode, whole, resume }];
+    const resume = step && lowerEntry(shared, graph, "resume", mode);
+    return "unserved" in whole || (resume !== undefined && "unserved" in resume) ? [] : [{ mode, whole, resume }];
   });
   if (entries.length === 0) bug(`the model ${graph.name} runs in no mode that processes whole sequences`);
   const programs: VirtualProgram[] = [
-    { name: "step", prepare: step.prepare, body: step.body },
+    ...(step === undefined ? [] : [{ name: "step", prepare: step.prepare, body: step.body }]),
     ...entries.flatMap(({ mode, whole, resume }) => [
       { name: `whole.${mode}`, prepare: whole.prepare, body: whole.body },
-      { name: `resume.${mode}`, prepare: resume.prepare, body: resume.body },
+      ...(resume === undefined ? [] : [{ name: `resume.${mode}`, prepare: resume.prepare, body: resume.body }]),
     ]),
   ];
   const kernels = orderKernels(shared.kernels, programs);
@@ -114,8 +109,13 @@ export function lower(module: Module, options: LowerOptions): Lowered {
     const found = memory.programs.find((p) => p.name === name) ?? bug(`no program ${name}`);
     return { prepare: found.prepare, body: found.body };
   };
-  const byMode = <T>(of: (entry: (typeof entries)[number]) => T): Partial<Record<Mode, T>> =>
-    Object.fromEntries(entries.map((e) => [e.mode, of(e)]));
+  const byMode = <T>(of: (entry: (typeof entries)[number]) => T | undefined): Partial<Record<Mode, T>> =>
+    Object.fromEntries(
+      entries.flatMap((e) => {
+        const value = of(e);
+        return value === undefined ? [] : [[e.mode, value]];
+      }),
+    );
   return {
     plan: {
       format: 1,
@@ -138,12 +138,16 @@ export function lower(module: Module, options: LowerOptions): Lowered {
         ...(request.perM === true ? { perM: true } : {}),
       })),
       whole: byMode(({ mode }) => program(`whole.${mode}`)),
-      resume: byMode(({ mode }) => program(`resume.${mode}`)),
-      step: program("step"),
+      resume: byMode(({ mode, resume }) => resume && program(`resume.${mode}`)),
+      ...(step === undefined ? {} : { step: program("step") }),
     },
     kernels: kernels.ordered.map((k) => k.kernel),
     tensors: shared.tensors,
-    costs: { whole: byMode((e) => e.whole.costs), resume: byMode((e) => e.resume.costs), step: step.costs },
+    costs: {
+      whole: byMode((e) => e.whole.costs),
+      resume: byMode((e) => e.resume?.costs),
+      ...(step === undefined ? {} : { step: step.costs }),
+    },
     memory: memory.slots,
   };
 }

@@ -47,7 +47,8 @@ export interface Lowered {
   readonly costs: {
     readonly whole: Readonly<Partial<Record<Mode, ProgramCosts>>>;
     readonly resume: Readonly<Partial<Record<Mode, ProgramCosts>>>;
-    readonly step: ProgramCosts;
+    /** Absent where the model needs whole sequences. */
+    readonly step?: ProgramCosts;
   };
   readonly memory: readonly MemorySlot[];
 }

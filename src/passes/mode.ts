@@ -5,7 +5,7 @@
 import { evaluateExpression } from "../codegen/plan-source.ts";
 import { bug } from "../ir/error.ts";
 import { fftPoints, type Dims, type Mode } from "../runtime/plan.ts";
-import type { DispatchCost, Lowered } from "./lowered.ts";
+import type { DispatchCost, Lowered, ProgramCosts } from "./lowered.ts";
 
 /** What the cost model takes a device to do; rates a mid-range GPU reaches on kernels of this kind. */
 export const referenceDevice = {
@@ -107,9 +107,17 @@ function thresholds(changes: readonly { readonly length: number; readonly mode: 
   }, "");
 }
 
+/** The modes chosen for each kind of program. */
+export interface Choices {
+  readonly whole: ModeChoice;
+  /** Absent where the model has no streams. */
+  readonly resume?: ModeChoice;
+}
+
 /** The choice of mode for whole sequences and for resumed streams, of one sequence each. */
-export function chooseModes(lowered: Lowered, forced: Mode | undefined): { readonly whole: ModeChoice; readonly resume: ModeChoice } {
+export function chooseModes(lowered: Lowered, forced: Mode | undefined): Choices {
   const { maxLength } = lowered.plan;
+  const { step } = lowered.costs;
   const candidates =
     (kind: "whole" | "resume") =>
     (length: number): readonly ModeCost[] => {
@@ -119,16 +127,22 @@ export function chooseModes(lowered: Lowered, forced: Mode | undefined): { reado
         mode: mode as Mode,
         estimate: estimate(costs.body, d),
       }));
-      const step = estimate(lowered.costs.step.body, dimsFor(1, 1));
-      const stepped = {
-        dispatches: step.dispatches * length,
-        flops: step.flops * length,
-        bytes: step.bytes * length,
-        minimum: step.minimum * length,
-        seconds: step.seconds * length,
-      };
-      const rows = [...parallel, { length, mode: "recurrence" as const, estimate: stepped }];
+      const rows = step === undefined ? parallel : [...parallel, stepped(step, length)];
       return forced === undefined ? rows : rows.filter((r) => r.mode === forced);
     };
-  return { whole: chooseAmong(candidates("whole"), maxLength), resume: chooseAmong(candidates("resume"), maxLength) };
+  const whole = chooseAmong(candidates("whole"), maxLength);
+  return step === undefined ? { whole } : { whole, resume: chooseAmong(candidates("resume"), maxLength) };
+}
+
+/** A sequence of `length` steps by the program of one. */
+function stepped({ body }: ProgramCosts, length: number): ModeCost {
+  const step = estimate(body, dimsFor(1, 1));
+  const sums = {
+    dispatches: step.dispatches * length,
+    flops: step.flops * length,
+    bytes: step.bytes * length,
+    minimum: step.minimum * length,
+    seconds: step.seconds * length,
+  };
+  return { length, mode: "recurrence", estimate: sums };
 }

@@ -121,6 +121,7 @@ export interface LoadedModel<Inputs, Outputs, DeviceOutputs> {
   /** Computes whole sequences from the zero state. The arrays given must not change until the promise settles. */
   run(inputs: Inputs, options?: RunOptions): Promise<Outputs>;
   run(inputs: Inputs, options: RunOptions & { readonly onDevice: true }): Promise<DeviceOutputs>;
+  /** A stream from the zero state, or from a saved one. Throws: StreamError where the model needs whole sequences. */
   stream(options?: StreamOptions): Promise<ModelStream<Inputs, Outputs, DeviceOutputs>>;
   /** Frees every buffer, those of streams too, and the device where it is the model's own. */
   destroy(): void;

@@ -102,11 +102,11 @@ async function openExecutor({ plan, base, makers }: Bundle, options: LoadOptions
   const device = await Device.open(options.device, options.gpu);
   try {
     const executor = new Executor(device, plan, makers, await device.guard(readShards(plan.shards, base, options), signal));
-    const programs: [Program, Dims][] = [[plan.step, executor.dims(1, 1)]];
+    const programs: [Program, Dims][] = plan.step ? [[plan.step, executor.dims(1, 1)]] : [];
     if (options.length !== undefined) {
       const expected = executor.dims(1, options.length);
-      const mode = plan.choose(expected);
-      if (mode !== "recurrence") programs.push([plan.whole[mode] ?? plan.step, expected]);
+      const program = plan.whole[plan.choose(expected)];
+      if (program) programs.push([program, expected]);
     }
     await executor.load(programs, (loaded, total) => onProgress?.({ stage: "shaders", loaded, total }), signal);
     return executor;

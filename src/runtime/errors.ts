@@ -41,6 +41,12 @@ export class InputError extends Error {
   }
 }
 
+/** The model needs whole sequences: what it gives at a time step depends on later ones. */
+export class StreamError extends Error {
+  override readonly name = "StreamError";
+  readonly code = "no-stream";
+}
+
 /** A weight file is missing, cut off, or not the one the bundle was built with; `hash` is the SHA-256 found. */
 export class WeightsError extends Error {
   override readonly name = "WeightsError";

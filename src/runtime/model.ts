@@ -31,8 +31,8 @@ export class Model {
   }
 
   get info(): ModelInfo {
-    const { name, inputs, outputs, maxLength, whole } = this.#engine.plan;
-    const modes = [...new Set([...Object.keys(whole), "recurrence"])] as ExecutionMode[];
+    const { name, inputs, outputs, maxLength, whole, step } = this.#engine.plan;
+    const modes = [...new Set([...Object.keys(whole), ...(step ? ["recurrence"] : [])])] as ExecutionMode[];
     const { vendor = "", architecture = "", device = "", description = "" } = (this.device.adapterInfo as GPUAdapterInfo | undefined) ?? {};
     return { name, inputs, outputs, modes, maxLength, adapter: { vendor, architecture, device, description } };
   }
@@ -44,7 +44,7 @@ export class Model {
     return this.#engine.exclusive((executor) => this.#run(executor, given, options), options.signal);
   }
 
-  /** Throws: InputError where `from` is not a state of this model. */
+  /** Throws: StreamError, InputError where `from` is not a state of this model. */
   async stream(options: StreamOptions = {}): Promise<Stream> {
     const batch = options.batch ?? options.from?.batch ?? 1;
     if (!Number.isInteger(batch) || batch < 1) throw new InputError("batch", "B", `it is ${batch}; a positive integer is needed`);
@@ -82,7 +82,7 @@ export class Model {
   #program(executor: Executor, B: number, L: number, asked: ExecutionMode): { readonly program: Program; readonly stepwise: boolean } {
     const { plan } = this.#engine;
     const mode = asked === "auto" ? plan.choose(executor.dims(B, L)) : asked;
-    if (mode === "recurrence") return { program: plan.step, stepwise: true };
+    if (mode === "recurrence" && plan.step) return { program: plan.step, stepwise: true };
     const program = plan.whole[mode];
     if (!program) throw new InputError("mode", undefined, `the model has no mode ${mode}; it has ${this.info.modes.join(", ")}`);
     return { program, stepwise: false };

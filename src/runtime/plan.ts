@@ -102,12 +102,13 @@ export interface Plan {
   readonly tables: readonly TableSpec[];
   /** Whole sequences from the zero state, no state kept, by mode. Absent modes are illegal for the model. */
   readonly whole: Readonly<Partial<Record<Mode, Program>>>;
-  /** Continue a stream by L steps, state in and state out, by mode. */
+  /** Continue a stream by L steps, state in and state out, by mode; none where the model needs whole sequences. */
   readonly resume: Readonly<Partial<Record<Mode, Program>>>;
-  /** One time step `t` of the bound buffers, state in and out. */
-  readonly step: Program;
-  /** The mode `run` takes where none is asked for, and `resume` for pushes of at least `resumeFrom` steps. */
+  /** One time step `t` of the bound buffers, state in and out; absent where the model needs whole sequences. */
+  readonly step?: Program;
+  /** The mode `run` takes where none is asked for. */
   readonly choose: (d: Dims) => Mode;
-  readonly chooseResume: (d: Dims) => Mode;
+  /** The mode of a push; there where `step` is. */
+  readonly chooseResume?: (d: Dims) => Mode;
   readonly shards: readonly { readonly file: string; readonly bytes: number; readonly sha256: string }[];
 }

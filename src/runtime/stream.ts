@@ -4,9 +4,9 @@
  */
 import type { PushOptions, SavedStream } from "./api.ts";
 import type { Engine } from "./engine.ts";
-import { DeviceLostError, InputError } from "./errors.ts";
+import { DeviceLostError, InputError, StreamError } from "./errors.ts";
 import type { Executor } from "./executor.ts";
-import type { Program } from "./plan.ts";
+import type { Plan, Program } from "./plan.ts";
 import type { States } from "./session.ts";
 import { Session, withOutputs } from "./session.ts";
 import type { Given, Outputs, Values } from "./tensors.ts";
@@ -19,6 +19,7 @@ const REPLAY = 64;
 export class Stream {
   readonly batch: number;
   readonly #engine: Engine;
+  readonly #programs: Programs;
   /** States that were read back, zero where undefined, and the position they belong to. */
   #states: States | undefined;
   #from = 0;
@@ -30,9 +31,10 @@ export class Stream {
   #busy = false;
   #destroyed = false;
 
-  /** Throws: InputError where `saved` is not a state of this model and batch. */
+  /** Throws: StreamError; InputError where `saved` is not a state of this model and batch. */
   constructor(engine: Engine, batch: number, saved: SavedStream | undefined) {
     this.#engine = engine;
+    this.#programs = programsOf(engine.plan);
     this.batch = batch;
     this.#begin(saved && checkSaved(engine, saved, batch));
   }
@@ -172,14 +174,23 @@ export class Stream {
     const { plan, memory } = this.#engine;
     for (let size = Math.min(left, plan.maxLength); ; size = Math.ceil(size / 2)) {
       const d = executor.dims(this.batch, size, position);
-      const mode = plan.chooseResume(d);
-      const resume = mode === "recurrence" ? undefined : plan.resume[mode];
-      const program = resume ?? plan.step;
+      const { step, chooseResume } = this.#programs;
+      const resume = plan.resume[chooseResume(d)];
+      const program = resume ?? step;
       const limit = executor.exceeded(program, d, memory);
       if (!limit || (size === 1 && limit.limit === "memory")) return { size, program, stepwise: !resume };
       if (size === 1) throw limit;
     }
   }
+}
+
+/** What a stream runs. */
+type Programs = Required<Pick<Plan, "step" | "chooseResume">>;
+
+/** Throws: StreamError where the plan has no steps. */
+function programsOf({ name, step, chooseResume }: Plan): Programs {
+  if (step && chooseResume) return { step, chooseResume };
+  throw new StreamError(`${name} has no streams: its outputs depend on later inputs. Give whole sequences to run()`);
 }
 
 /** Copies of values on the host; undefined where some are not. */

@@ -36,7 +36,7 @@ export async function loadWeights(graph: Graph, file: TensorFile, scheme: Scheme
   const problems: Problem[] = [];
   const used = new Set<string>();
   for (const node of graph.nodes) {
-    if (node.op !== "param") continue;
+    if (node.op !== "param" || node.fixed === true) continue;
     const shape = shapeOf(node);
     const stored = scheme.stored({ name: node.name, shape });
     used.add(stored.name);

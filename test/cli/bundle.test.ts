@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { bytesSource, openSafetensors } from "../../src/weights/safetensors.ts";
 import { cli, floats, scratch, tensorFile } from "./cli.ts";
-import { modelFile } from "./models.ts";
+import { BIDIRECTIONAL, modelFile } from "./models.ts";
+import { processGpu } from "../../src/cli/adapter.ts";
+import { loadBundle } from "../../src/cli/bundle.ts";
 
 let folder = "";
 let model = "";
@@ -163,4 +165,31 @@ test("bench: times, costs, and a word on software adapters", async () => {
   }
   const text = (await cli("bench", bundle, "--runs", "1", "--length", "8")).out;
   expect(text.includes("say little about a GPU")).toBe(report.software);
+});
+
+test("a model that reads from the end: whole sequences in every mode it has, no recurrence, no streams", async () => {
+  const both = await modelFile(await scratch(), BIDIRECTIONAL);
+  const target = join(await scratch(), "bundle");
+  expect((await cli("build", both, "-o", target, "--max-length", "40")).code).toBe(0);
+  expect((await cli("build", both, "-o", target, "--mode", "recurrence")).err).toContain("error[mode-illegal]");
+  const input = await tensorFile(folder, "both.safetensors", [floats("u", [2, 33, 1], (i) => Math.sin(i))]);
+  const stepped = await cli("run", target, "-i", input, "-o", join(folder, "never"), "--mode", "recurrence");
+  expect([stepped.code, stepped.err]).toEqual([
+    1,
+    expect.stringMatching(/^error\[input-invalid\]: .*no mode recurrence; it has convolution, scan/),
+  ]);
+  expect((await cli("run", target, "-i", input, "-o", join(folder, "both.out"), "--mode", "scan")).code).toBe(0);
+  const report = JSON.parse((await cli("verify", target, "--cases", "3", "--json")).out) as { modes: { mode: string; agrees: boolean }[] };
+  expect(report.modes).toMatchObject([
+    { mode: "convolution", agrees: true },
+    { mode: "scan", agrees: true },
+  ]);
+  expect((await cli("inspect", target)).out).not.toContain("continuing a stream");
+  for (const pass of ["mode", "lower", "memory"]) expect((await cli("inspect", target, "--after", pass)).out).not.toMatch(/\bstep\b/);
+  expect((await cli("inspect", target, "--html", join(folder, "both.html"))).code).toBe(0);
+  expect((await cli("bench", target, "--runs", "1")).code).toBe(0);
+  expect(await readFile(join(target, "index.d.ts"), "utf8")).toContain("It needs whole sequences");
+  const model = await loadBundle(target, { gpu: processGpu(), length: 33 });
+  await expect(model.stream()).rejects.toMatchObject({ name: "StreamError", code: "no-stream" });
+  model.destroy();
 });

@@ -26,6 +26,16 @@ const oscillator = ssm("oscillator", { state: 2, params: { w: param.positive(1),
 export default model("dense", { u: sequence(1) }, ({ u }) => ({ y: oscillator(u) }));
 `;
 
+/** An S4D layer that also reads from the end: whole sequences only. */
+export const BIDIRECTIONAL = `import { add, delay, linear, model, reverse, s4d, sequence } from "recurve";
+
+export default model("both", { u: sequence(1) }, ({ u }) => {
+  const x = linear(u, { width: 2 });
+  const y = add(s4d(x, { state: 4 }), reverse(delay(s4d(reverse(x), { state: 4 }))));
+  return { y: linear(y, { width: 3 }) };
+});
+`;
+
 /** Writes a model file into `folder`; gives its path. */
 export async function modelFile(folder: string, text: string = TINY): Promise<string> {
   const path = join(folder, "model.ts");

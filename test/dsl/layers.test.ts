@@ -5,6 +5,7 @@ import type { Seq, Tensor, Unary } from "../../src/dsl/index.ts";
 import { at, useSites } from "../../src/dsl/trace.ts";
 import type { Constant, Constants, Graph } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
+import { init } from "../../src/passes/init.ts";
 import { printGraph } from "../../src/ir/print.ts";
 import { evaluateSystem } from "../../src/ssm/evaluate.ts";
 
@@ -124,6 +125,23 @@ describe("layers", () => {
       ),
       [1, 2.5, 12, 4.5, 23, 6.5],
     );
+  });
+
+  test("reverse: the last step first; delay: zeros first, by taps that no checkpoint holds", () => {
+    const steps = [
+      [1, 10],
+      [2, 20],
+      [3, 30],
+    ] as const;
+    close(
+      run((u) => dsl.reverse(u), steps),
+      [3, 30, 2, 20, 1, 10],
+    );
+    const twoLater: Layer = (u) => dsl.delay(u, 2);
+    const fixed = init.run({ graph: graphOf(twoLater), constants: new Map() }, { seed: 0, note: () => {}, warn: () => {} }).constants;
+    close(run(twoLater, steps, Object.fromEntries(fixed)), [0, 0, 0, 0, 1, 10]);
+    expect(graphOf((u) => dsl.delay(u, 0)).nodes).toHaveLength(1);
+    expect(() => graphOf((u) => dsl.delay(u, 0.5))).toThrow(/a delay of 0.5 steps/);
   });
 
   test("pooling over L: mean, max, last, first", () => {

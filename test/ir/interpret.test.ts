@@ -69,6 +69,12 @@ describe("the meaning of each op", () => {
     expect(got.y).toEqual([1, 5, 12, 11, 123, 18]);
     expect(got.state).toEqual([2, 6, 3, 7]);
   });
+  test("reverse: the last step first, of each sequence by itself; never of a part", () => {
+    const lines = `${input}\n%1: [B L H=2] = reverse %0`;
+    const two = tensor([2, 3, 2], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    expect(evaluate(lines, {}, { u: two }).y).toEqual([5, 6, 3, 4, 1, 2, 11, 12, 9, 10, 7, 8]);
+    expect(() => evaluate(lines, {}, { u: two }, { position: 3, nodes: new Map() })).toThrow(/only whole/);
+  });
   test("embed: rows of the table, whatever map reads them", () => {
     const lines = `%0: i32[B L] = input ids\n%1: [V=3 H=2] = param table\n%2: [B L H=2] = embed %0 %1 post {($0 + 1)}`;
     expect(evaluate(lines, { table: tensor([3, 2], [0, 1, 2, 3, 4, 5]) }, { ids: tensor([1, 2], [2, 0]) }).y).toEqual([5, 6, 1, 2]);

@@ -80,7 +80,14 @@ function node(op: Op): fc.Arbitrary<Node> {
     case "input":
       return fc.record({ ...base, op: fc.constant(op), name, args: fc.constant([]) });
     case "param":
-      return fc.record({ ...base, op: fc.constant(op), name, init: fc.option(init, { nil: undefined }), args: fc.constant([]) });
+      return fc.record({
+        ...base,
+        op: fc.constant(op),
+        name,
+        init: fc.option(init, { nil: undefined }),
+        args: fc.constant([]),
+        fixed: fc.constantFrom(true as const, undefined),
+      });
     case "map":
       return fc.record({ ...base, op: fc.constant(op), expr });
     case "matmul":
@@ -107,9 +114,26 @@ function node(op: Op): fc.Arbitrary<Node> {
       return fc.record({ ...base, op: fc.constant(op), by: size });
     case "unpack":
       return fc.record({ ...base, op: fc.constant(op), by: size });
+    case "reverse":
+      return fc.record({ ...base, op: fc.constant(op) });
   }
 }
-const ops: readonly Op[] = ["input", "param", "map", "matmul", "norm", "pool", "ssm", "conv", "embed", "slice", "concat", "pack", "unpack"];
+const ops: readonly Op[] = [
+  "input",
+  "param",
+  "map",
+  "matmul",
+  "norm",
+  "pool",
+  "ssm",
+  "conv",
+  "embed",
+  "slice",
+  "concat",
+  "pack",
+  "unpack",
+  "reverse",
+];
 const graph: fc.Arbitrary<Graph> = fc.record({
   name,
   nodes: fc.array(fc.constantFrom(...ops).chain(node), { maxLength: 4 }),

@@ -9,7 +9,7 @@ import type { Constants } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
 import { printGraph } from "../../src/ir/print.ts";
 import { errorOf, rounded } from "../setup/execute.ts";
-import { arbitraryModule } from "../setup/random-graph.ts";
+import { arbitraryModule, steps } from "../setup/random-graph.ts";
 import { compileCase, type SsmCase } from "../setup/ssm-case.ts";
 import { type Entry, numbers, type Ran, type Simulated, SimulatedModel } from "./program.ts";
 
@@ -26,8 +26,12 @@ interface Sized {
 function checkPrograms(compiled: Compiled, { inputs, B, L }: Sized, device: Simulated = {}): Ran[] {
   const { graph, constants } = compiled.module;
   const expected = interpret(graph, constants, inputs).outputs;
-  const entries: Entry[] = [{ kind: "step" }];
-  for (const mode of new SimulatedModel(compiled).modes) entries.push({ kind: "whole", mode }, { kind: "resume", mode });
+  const streams = compiled.plan.step !== undefined;
+  const entries: Entry[] = streams ? [{ kind: "step" }] : [];
+  for (const mode of new SimulatedModel(compiled).modes) {
+    entries.push({ kind: "whole", mode });
+    if (streams) entries.push({ kind: "resume", mode });
+  }
   return entries.flatMap((entry) => {
     const { outputs, ran } = new SimulatedModel(compiled, device).run(entry, inputs, B, L);
     const actual = Object.fromEntries(
@@ -63,6 +67,14 @@ describe("results and accesses", () => {
 
   test("60 random models of all ops", { timeout: 120_000 }, async () => {
     for (const { module, inputs, B, L } of fc.sample(arbitraryModule({ smooth: true }), { numRuns: 60, seed: 20261123 })) {
+      const compiled = await compileGraph(module.graph, module.constants, { maxLength: 16 });
+      checkPrograms(compiled, { inputs: rounded(inputs), B, L });
+    }
+  });
+
+  test("20 random models that read sequences backwards", { timeout: 60_000 }, async () => {
+    const models = arbitraryModule({ smooth: true, steps: ["reverse", "reverse", ...steps] });
+    for (const { module, inputs, B, L } of fc.sample(models, { numRuns: 20, seed: 20261123 })) {
       const compiled = await compileGraph(module.graph, module.constants, { maxLength: 16 });
       checkPrograms(compiled, { inputs: rounded(inputs), B, L });
     }

@@ -2,11 +2,12 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { evaluatePlan } from "../../src/codegen/plan-source.ts";
 import { compileGraph } from "../../src/compile.ts";
-import type { Constants } from "../../src/ir/graph.ts";
+import { isCausal, type Constants } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
+import { InputError, StreamError } from "../../src/runtime/errors.ts";
 import type { Mode, Plan } from "../../src/runtime/plan.ts";
 import { errorOf, loadPlan, rounded, toInputs } from "../setup/execute.ts";
-import { arbitraryModule } from "../setup/random-graph.ts";
+import { arbitraryModule, steps } from "../setup/random-graph.ts";
 import { sharedDevice } from "../setup/shared-device.ts";
 import { cutInputs, joinPieces } from "../setup/tensors.ts";
 
@@ -49,6 +50,32 @@ test("random graphs give in every mode, whole and in any chunks, what the unfuse
     { numRuns: 60, seed: 20261123 },
   );
 });
+
+test(
+  "random graphs that read sequences backwards give in every mode what they mean, and have no streams",
+  { timeout: 300_000 },
+  async () => {
+    const device = await sharedDevice();
+    await fc.assert(
+      fc.asyncProperty(arbitraryModule({ maxL: 90, maxSteps: 6, steps: ["reverse", "reverse", ...steps] }), async (m) => {
+        const { graph, constants } = m.module;
+        const inputs = rounded(m.inputs);
+        const expected = interpret(graph, constants, inputs).outputs;
+        const compiled = await compileGraph(graph, constants, { maxLength: 128 });
+        const model = await loadPlan(evaluatePlan(compiled.plan), compiled.shards, { device });
+        for (const mode of model.info.modes)
+          expect(errorOf(await model.run(toInputs(compiled, inputs), { mode }), expected), mode).toBeLessThan(tolerance);
+        if (!isCausal(compiled.module.graph)) {
+          expect(model.info.modes).not.toContain("recurrence");
+          await expect(model.stream({ batch: m.B })).rejects.toThrow(StreamError);
+          await expect(model.run(toInputs(compiled, inputs), { mode: "recurrence" })).rejects.toThrow(InputError);
+        }
+        model.destroy();
+      }),
+      { numRuns: 40, seed: 20261123 },
+    );
+  },
+);
 
 test("a saved, restored or forked stream goes on exactly as the one it came from", { timeout: 300_000 }, async () => {
   const device = await sharedDevice();

@@ -94,6 +94,27 @@ describe("fold", () => {
     );
     expect(constants).toEqual(new Map([["(exp(log_dt) * s)", { shape: [2], data: Float64Array.of(Math.E * 3, Math.exp(2) * 3) }]]));
   });
+  test("a reverse of a reverse is nothing; pooling knows where the first and the last step are", () => {
+    expectRewrite(
+      fold,
+      `%0: [B L H=2] = input u
+       %1: [B L H=2] = reverse %0
+       %2: [B L H=2] = reverse %1
+       %3: [B L H=2] = map {exp($0)} %2
+       %4: [B L H=2] = reverse %3
+       %5: [B H=2] = pool last %4
+       %6: [B H=2] = pool mean %4
+       %7: [B H=2] = map {($0 + $1)} %5 %6
+       return y: %7
+       ---
+       %0: [B L H=2] = input u
+       %1: [B L H=2] = map {exp($0)} %0
+       %2: [B H=2] = pool first %1
+       %3: [B H=2] = pool mean %1
+       %4: [B H=2] = map {($0 + $1)} %2 %3
+       return y: %4`,
+    );
+  });
   test("equal nodes become one, whatever the places they come from", () => {
     expectRewrite(
       fold,

@@ -33,10 +33,10 @@ export const steps = [
   "slice",
   "concat",
 ] as const;
-export type Step = (typeof steps)[number] | "tower";
+export type Step = (typeof steps)[number] | "tower" | "reverse";
 
 export interface RandomModelOptions {
-  /** Which steps may occur; all where absent. */
+  /** Which steps may occur; all but those that need whole sequences where absent. */
   readonly steps?: readonly Step[];
   readonly maxSteps?: number;
   readonly maxB?: number;
@@ -247,6 +247,7 @@ const table: { readonly [K in Step]: (s: Scene) => ValueId } = {
     const others = s.values.filter((v) => isSequenceValue(s, v) === isSequenceValue(s, x) && widthOf(s, v) <= s.maxH);
     return s.b.concat([x, others[s.int(others.length)] ?? x]);
   },
+  reverse: (s) => s.b.reverse(sequence(s)),
 };
 
 /** A layer that keeps a state or sees one step, narrowed to few channels. */

@@ -45,6 +45,14 @@ describe("loadWeights", () => {
   const weight = f32("a.weight", [2, 3], [1, 2, 3, 4, 5, 6]);
   const bias = f32("a.bias", [2], [7, 8]);
 
+  test("asks no checkpoint for fixed parameters", async () => {
+    const builder = graphBuilder("weights");
+    const taps = builder.fixed("delay0.taps", [{ name: "K", size: 2 }], { kind: "values", values: [1, 0] });
+    const known = builder.finish([{ name: "y", value: taps }]);
+    expect(await loadWeights(known, await file(), schemeNamed(undefined))).toEqual(new Map());
+    expect((await failure(known, [f32("delay0.taps", [2], [1, 2])])).code).toBe("weights-unexpected");
+  });
+
   test("gives every parameter its values in float64", async () => {
     const constants = await loadWeights(graph, await file(weight, bias), schemeNamed(undefined));
     expect(constants.get("a.weight")).toEqual({ shape: [2, 3], data: Float64Array.of(1, 2, 3, 4, 5, 6) });

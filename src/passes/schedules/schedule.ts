@@ -27,6 +27,8 @@ export interface ValueRef {
   /** Channels of the buffer, of which this value takes those from `offset`. */
   readonly channels: number;
   readonly offset: number;
+  /** Whether time runs backwards: step t of the value is step L-1-t of the buffer. */
+  readonly reversed: boolean;
 }
 
 /** Work of one dispatch. All are sizes over `d`, in operations and bytes. */
@@ -121,11 +123,12 @@ export interface Coords {
 
 export function indexOf(ref: ValueRef, at: Coords): KExpr {
   const c = add(at.c, ref.offset);
+  const l = ref.reversed ? sub(sub(dim("L"), 1), at.l) : at.l;
   switch (ref.layout) {
     case "BCL":
-      return add(mul(add(mul(at.b, ref.channels), c), dim("L")), at.l);
+      return add(mul(add(mul(at.b, ref.channels), c), dim("L")), l);
     case "BLC":
-      return add(mul(add(mul(at.b, dim("L")), at.l), ref.channels), c);
+      return add(mul(add(mul(at.b, dim("L")), l), ref.channels), c);
     case "BC":
       return add(mul(at.b, ref.channels), c);
     case "P":
