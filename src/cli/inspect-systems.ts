@@ -1,9 +1,13 @@
 /** The state space models of a graph as the inspect page shows them: poles before and after discretization, impulse responses. */
 import { bug } from "../ir/error.ts";
-import type { Constant, Constants, Graph, SsmNode } from "../ir/graph.ts";
+import { type Constant, type Constants, type Graph, type Node, ownArity, type SsmNode } from "../ir/graph.ts";
+import { discreteOperands, type DiscreteSystem, interpret } from "../ir/interpret.ts";
 import { eigenvalues } from "../math/schur.ts";
-import { matrixOf } from "../math/matrix.ts";
+import { type Matrix, matrixOf } from "../math/matrix.ts";
 import type { Module } from "../passes/pass.ts";
+import { continuousSystem } from "../ssm/evaluate.ts";
+import { realStep } from "../ssm/poles.ts";
+import { denseForm } from "../ssm/system.ts";
 import type { InspectSystem } from "./inspect-data.ts";
 
 type Poles = readonly (readonly [number, number])[];
@@ -16,14 +20,15 @@ const IMPULSE_STEPS = 256;
 export function systemsOf(continuous: Module, discrete: Module): InspectSystem[] {
   const before = ssmNodes(continuous.graph);
   return ssmNodes(discrete.graph).map((node, i) => {
-    const values = valuesOf(discrete, node);
     const earlier = before[i];
+    const responses = impulseResponses(discrete, node);
+    const H = channelsOf(node);
     return {
       name: nameOf(discrete.graph, node, i),
       continuous: earlier === undefined ? [] : continuousPoles(earlier, valuesOf(continuous, earlier)),
-      discrete: polesOf(structureOf(node), values[0]),
+      discrete: discretePoles(discreteOperands(node, valuesOf(discrete, node))),
       pairs: earlier?.form.stage === "continuous" && earlier.form.structure === "diagonal" && earlier.form.pairs,
-      impulses: shownChannels(channelsOf(node)).map((channel) => ({ channel, values: impulse(structureOf(node), values, channel) })),
+      impulses: shownChannels(H).map((channel) => ({ channel, values: Array.from(responses.filter((_, k) => k % H === channel)) })),
     };
   });
 }
@@ -32,21 +37,17 @@ function ssmNodes({ nodes }: Graph): SsmNode[] {
   return nodes.filter((node): node is SsmNode => node.op === "ssm");
 }
 
-/** The operands after x, where they are parameters. */
-function valuesOf({ graph, constants }: { readonly graph: Graph; readonly constants: Constants }, node: SsmNode): (Constant | undefined)[] {
-  return node.args.slice(1).map((a) => {
+/** The operands after x. */
+function valuesOf({ graph, constants }: { readonly graph: Graph; readonly constants: Constants }, node: SsmNode): Constant[] {
+  return node.args.slice(1, ownArity(node)).map((a) => {
     const arg = graph.nodes[a];
-    return arg?.op === "param" ? constants.get(arg.name) : undefined;
+    return arg?.op === "param" ? (constants.get(arg.name) ?? bug(`no value of ${arg.name}`)) : bug("an operand is no constant");
   });
 }
 
 function nameOf({ nodes }: Graph, node: SsmNode, index: number): string {
   const first = nodes[node.args[1] ?? -1];
   return first?.op === "param" ? first.name.replace(/[.:][^.:]*$/, "") : `ssm ${index}`;
-}
-
-function structureOf({ form }: SsmNode): "dense" | "diagonal" {
-  return form.stage === "family" ? bug("an ssm of stage family has no structure") : form.structure;
 }
 
 function channelsOf(node: SsmNode): number {
@@ -58,52 +59,41 @@ function shownChannels(channels: number): number[] {
   return Array.from({ length: count }, (_, i) => Math.floor((i * channels) / count));
 }
 
-function continuousPoles(node: SsmNode, [A]: readonly (Constant | undefined)[]): Poles {
-  return node.form.stage === "continuous" ? polesOf(node.form.structure, A) : [];
-}
-
-/** Diagonal `[H N 2]`: of the shown channels; dense `[G N N]`: eigenvalues of the shown groups. */
-function polesOf(structure: "dense" | "diagonal", A: Constant | undefined): Poles {
-  if (A === undefined) return [];
-  const [groups = 1, N = 1] = A.shape;
+/** Poles of the shown channels, or of the shown groups of a dense system, in continuous time. */
+function continuousPoles(node: SsmNode, values: readonly Constant[]): Poles {
+  if (node.form.stage !== "continuous") return [];
+  const system = continuousSystem(node.form, values);
+  if (system.structure === "diagonal") return storedPoles(system.A, system.channels, system.states);
+  const { A, groups, states: n } = system.structure === "dplr" ? denseForm(system) : system;
   return shownChannels(groups).flatMap((g) => {
-    if (structure === "diagonal")
-      return Array.from({ length: N }, (_, n) => [A.data[2 * (g * N + n)] ?? NaN, A.data[2 * (g * N + n) + 1] ?? NaN] as const);
-    return eigenvalues(matrixOf(N, N, A.data.slice(g * N * N, (g + 1) * N * N))).map(({ re, im }) => [re, im] as const);
+    const step = system.structure === "dplr" ? (system.delta[g * system.states] ?? NaN) : 1;
+    return eigenvalues(matrixOf(n, n, A.slice(g * n * n, (g + 1) * n * n))).map(({ re, im }) => [re / step, im / step] as const);
   });
 }
 
-function impulse(structure: "dense" | "diagonal", values: readonly (Constant | undefined)[], channel: number): number[] {
-  return structure === "diagonal" ? diagonalImpulse(values, channel) : denseImpulse(values, channel);
+/** The same in discrete time. */
+function discretePoles(system: DiscreteSystem): Poles {
+  const [groups = 1, n = 1] = system.abar.shape;
+  if (system.structure === "diagonal") return storedPoles(system.abar.data, groups, n);
+  const step = (g: number): Matrix =>
+    system.structure === "dplr" ? realStep(system, g) : matrixOf(n, n, system.abar.data.slice(g * n * n, (g + 1) * n * n));
+  return shownChannels(groups).flatMap((g) => eigenvalues(step(g)).map(({ re, im }) => [re, im] as const));
 }
 
-/** K_l = Re(sum_n gain_n abar_n^l) + d [l = 0] */
-function diagonalImpulse([abar, gain, d]: readonly (Constant | undefined)[], h: number): number[] {
-  if (abar === undefined || gain === undefined) return [];
-  const N = abar.shape[1] ?? 0;
-  const response = Array.from({ length: IMPULSE_STEPS }, () => 0);
-  response[0] = d?.data[h] ?? 0;
-  for (let n = 0; n < N; n++) {
-    const at = 2 * (h * N + n);
-    const [aRe = 0, aIm = 0] = abar.data.subarray(at, at + 2);
-    let [re = 0, im = 0] = gain.data.subarray(at, at + 2);
-    for (let l = 0; l < IMPULSE_STEPS; l++) {
-      response[l] = (response[l] ?? 0) + re;
-      [re, im] = [re * aRe - im * aIm, re * aIm + im * aRe];
-    }
-  }
-  return response;
-}
+const storedPoles = (data: Float64Array, channels: number, n: number): Poles =>
+  shownChannels(channels).flatMap((h) =>
+    Array.from({ length: n }, (_, i) => [data[2 * (h * n + i)] ?? NaN, data[2 * (h * n + i) + 1] ?? NaN] as const),
+  );
 
-/** K_l = C Abar^l Bbar + d [l = 0] */
-function denseImpulse([abar, bbar, c, d]: readonly (Constant | undefined)[], h: number): number[] {
-  if (abar === undefined || bbar === undefined || c === undefined) return [];
-  const [groups = 1, N = 1] = abar.shape;
-  const g = groups === 1 ? 0 : h;
-  let x = Array.from(bbar.data.subarray(g * N, (g + 1) * N));
-  return Array.from({ length: IMPULSE_STEPS }, (_, l) => {
-    const y = x.reduce((sum, value, n) => sum + value * (c.data[g * N + n] ?? 0), l === 0 ? (d?.data[g] ?? 0) : 0);
-    x = x.map((_unused, i) => x.reduce((sum, value, j) => sum + value * (abar.data[(g * N + i) * N + j] ?? 0), 0));
-    return y;
-  });
+/** What the node gives on every channel for an input of 1 at step 0: its kernel. `[L H]` */
+function impulseResponses({ graph, constants }: Module, node: SsmNode): Float64Array {
+  const H = channelsOf(node);
+  const params = node.args.slice(1, ownArity(node)).map((id) => graph.nodes[id] ?? bug("no operand"));
+  const input: Node = { op: "input", name: "u", type: node.type, args: [] };
+  const alone: Node = { ...node, args: [0, ...params.map((_, i) => i + 1)], post: undefined };
+  const nodes = [input, ...params, alone];
+  const u = new Float64Array(IMPULSE_STEPS * H).fill(1, 0, H);
+  const inputs = new Map([["u", { shape: [1, IMPULSE_STEPS, H], data: u }]]);
+  const { outputs } = interpret({ name: "impulse", nodes, outputs: [{ name: "y", value: nodes.length - 1 }] }, constants, inputs);
+  return outputs.get("y")?.data ?? bug("no response");
 }

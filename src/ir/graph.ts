@@ -143,7 +143,7 @@ export type NodeOf<K extends Op> = Extract<Node, { op: K }>;
 export type AnchorNode = MatmulNode | NormNode | PoolNode | SsmNode | ConvNode | EmbedNode;
 
 /** How A is laid out; decides which modes exist. */
-export type Structure = "dense" | "diagonal";
+export type Structure = "dense" | "diagonal" | "dplr";
 
 /**
  * The three stages of a state space model.
@@ -152,9 +152,13 @@ export type Structure = "dense" | "diagonal";
  * - `continuous`: A, B, C, D and the step size as numbers; args: x, A, B, C, D, delta.
  *   diagonal: A, B, C `[H N c=2]` (one of each conjugate pair where `pairs`), D `[H]`, delta `[H N]`.
  *   dense: A `[G N N2]`, B `[G N]`, C `[G N]`, D `[G]`, delta `[G]`, G = H, or 1 where all channels share the system.
+ *   dplr: A `[H N c]`, P `[H R N c]`, B, C `[H N c]`, D `[H]`, delta `[H N]`, one of each conjugate pair: over pairs the
+ *   state matrix is diag(A) - sum_r P_r P_r^*.
  * - `discrete`: x_t = Abar x_{t-1} + Bbar u_t, y_t = C x_t + D u_t; args:
  *   diagonal: u, abar `[H N c=2]`, gain `[H N c=2]`, d `[H]`; state x_t = abar x_{t-1} + u_t (complex), y = Re(sum_n gain_n x_n) + d u.
  *   dense: u, abar `[G N N2]`, bbar `[G N]`, c `[G N]`, d `[G]`.
+ *   dplr: u, abar `[H N c]`, p `[H R N c]`, q `[H R N c]`, bbar `[H N c]`, c `[H N c]`, d `[H]`, with s_r = Re(sum_n q_rn x_n):
+ *   x_t = abar x_{t-1} - sum_r p_r s_r + bbar u_t (complex), y = Re(sum_n c_n x_n) + d u.
  */
 export type SsmForm =
   | {
@@ -233,14 +237,7 @@ export function ownArity(node: AnchorNode): number {
     case "pool":
       return 1;
     case "ssm":
-      switch (node.form.stage) {
-        case "family":
-          return node.args.length;
-        case "continuous":
-          return 6;
-        case "discrete":
-          return node.form.structure === "diagonal" ? 4 : 5;
-      }
+      return ssmArity(node.form, node.args);
   }
 }
 
@@ -249,4 +246,33 @@ export const isCausal = (graph: Graph): boolean => graph.nodes.every((node) => n
 
 export function isAnchor(node: Node): node is AnchorNode {
   return ["matmul", "norm", "pool", "ssm", "conv", "embed"].includes(node.op);
+}
+
+/** One extent: a number, one of several, or any (a rank, which only the operand itself tells). */
+export type Extent = number | readonly number[] | "any";
+type Shapes = (sizes: { readonly h: number; readonly n: number; readonly g: readonly number[] }) => readonly (readonly Extent[])[];
+
+const continuous: Readonly<Record<Structure, Shapes>> = {
+  diagonal: ({ h, n }) => [[h, n, 2], [h, n, 2], [h, n, 2], [h], [h, n]],
+  dense: ({ n, g }) => [[g, n, n], [g, n], [g, n], [g], [g]],
+  dplr: ({ h, n }) => [[h, n, 2], [h, "any", n, 2], [h, n, 2], [h, n, 2], [h], [h, n]],
+};
+
+const discrete: Readonly<Record<Structure, Shapes>> = {
+  diagonal: ({ h, n }) => [[h, n, 2], [h, n, 2], [h]],
+  dense: ({ n, g }) => [[g, n, n], [g, n], [g, n], [g]],
+  dplr: ({ h, n }) => [[h, n, 2], [h, "any", n, 2], [h, "any", n, 2], [h, n, 2], [h, n, 2], [h]],
+};
+
+/** The shapes of the operands after x, for `channels` channels; undefined for stage `family`, whose family knows them. */
+export function ssmOperandShapes(form: SsmForm, channels: number): readonly (readonly Extent[])[] | undefined {
+  if (form.stage === "family") return undefined;
+  const shapes = form.stage === "continuous" ? continuous[form.structure] : discrete[form.structure];
+  return shapes({ h: channels, n: form.state, g: [1, channels] });
+}
+
+/** Operands of a node that belong to the system, x included; the rest of `args` feeds the epilogue. */
+export function ssmArity(form: SsmForm, args: readonly unknown[]): number {
+  const shapes = ssmOperandShapes(form, 0);
+  return shapes === undefined ? args.length : 1 + shapes.length;
 }

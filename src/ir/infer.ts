@@ -1,7 +1,19 @@
 /** Types of nodes: what each op demands of its arguments and what it returns. Used by the builder, the verifier, the parser. */
 import { CompileError, type Loc } from "./error.ts";
 import { arityOf } from "./expr.ts";
-import { isLength, lengthAt, rateOf, type Dim, type MatmulNode, type Node, type SsmForm, type TensorType } from "./graph.ts";
+import {
+  type Dim,
+  type Extent,
+  isLength,
+  lengthAt,
+  type MatmulNode,
+  type Node,
+  rateOf,
+  ssmArity,
+  type SsmForm,
+  ssmOperandShapes,
+  type TensorType,
+} from "./graph.ts";
 
 type Untyped<N> = N extends Node ? Omit<N, "type"> : never;
 /** A node before its type is known. */
@@ -121,29 +133,14 @@ function resampled(x: TensorType, by: number, node: { readonly op: "pack" | "unp
   return { dtype: x.dtype, dims: x.dims.map((d, i) => (i === 1 ? { ...d, size } : i === 2 ? { ...d, size: width } : d)) };
 }
 
-function ssmOperands(form: SsmForm, h: number): readonly (readonly (number | readonly number[])[])[] | undefined {
-  const n = form.state;
-  const g = [1, h];
-  switch (form.stage) {
-    case "family":
-      return undefined;
-    case "continuous":
-      return form.structure === "diagonal" ? [[h, n, 2], [h, n, 2], [h, n, 2], [h], [h, n]] : [[g, n, n], [g, n], [g, n], [g], [g]];
-    case "discrete":
-      return form.structure === "diagonal" ? [[h, n, 2], [h, n, 2], [h]] : [[g, n, n], [g, n], [g, n], [g]];
-  }
-}
-
 function ssmType(form: SsmForm, args: readonly TensorType[], loc: Loc | undefined): TensorType {
   const x = args[0] ?? mismatch("ssm has no input", "pass it a sequence", loc);
   needSequence(x, "ssm", loc);
-  const want = ssmOperands(form, channelsOf(x, "ssm", loc));
+  const want = ssmOperandShapes(form, channelsOf(x, "ssm", loc));
   want?.forEach((shape, i) => {
     const got = args[i + 1];
     const fits =
-      got !== undefined &&
-      got.dims.length === shape.length &&
-      shape.every((s, j) => (typeof s === "number" ? s === got.dims[j]?.size : s.includes(Number(got.dims[j]?.size))));
+      got !== undefined && got.dims.length === shape.length && shape.every((extent, j) => fitsExtent(extent, Number(got.dims[j]?.size)));
     if (!fits)
       mismatch(
         `operand ${i + 1} of an ssm should be [${shape.join(" ")}], got ${formatDims(got?.dims ?? [])}`,
@@ -153,6 +150,9 @@ function ssmType(form: SsmForm, args: readonly TensorType[], loc: Loc | undefine
   });
   return { dtype: "f32", dims: ssmDims(form, x, loc) };
 }
+
+const fitsExtent = (extent: Extent, size: number): boolean =>
+  extent === "any" || (typeof extent === "number" ? extent === size : extent.includes(size));
 
 /** A system with M columns in B and P rows in C takes the channels in groups of M and gives P for each. */
 function ssmDims(form: SsmForm, x: TensorType, loc: Loc | undefined): readonly Dim[] {
@@ -197,13 +197,7 @@ function baseArity(node: UntypedNode): number {
     case "pool":
       return 1;
     case "ssm":
-      return node.form.stage === "family"
-        ? node.args.length
-        : node.form.stage === "continuous"
-          ? 6
-          : node.form.structure === "diagonal"
-            ? 4
-            : 5;
+      return ssmArity(node.form, node.args);
     default:
       return node.args.length;
   }

@@ -24,6 +24,7 @@ import {
   conv,
   dense,
   diagonal,
+  dplr,
   embed,
   empty,
   matmul,
@@ -43,7 +44,7 @@ import {
 } from "./loops.ts";
 import { rateOfType } from "./infer.ts";
 
-export type { DenseSystem, DiagonalSystem, DiscreteSystem } from "./loops.ts";
+export type { DenseSystem, DiagonalSystem, DiscreteSystem, DplrSystem } from "./loops.ts";
 
 /** The discrete system of an ssm node of an earlier stage; `operands` are the values of its arguments after x. */
 export type SystemEvaluator = (node: SsmNode, operands: readonly Constant[]) => DiscreteSystem;
@@ -51,7 +52,7 @@ export type SystemEvaluator = (node: SsmNode, operands: readonly Constant[]) => 
 /**
  * What a stream remembers between two pushes. One array per stateful node, component-major with channels innermost:
  *
- * - diagonal ssm `[B][2 n + (0: real, 1: imaginary)][H]`: x_n after the last step
+ * - diagonal and dplr ssm `[B][2 n + (0: real, 1: imaginary)][H]`: x_n after the last step
  * - dense ssm `[B][n][H]`: x_n after the last step
  * - conv `[B][K-1][H]`: the last K-1 inputs, oldest first
  * - pool `[B][H]`: mean: the running sum; max: the running maximum; last, first: that value
@@ -167,7 +168,7 @@ function anchor(run: Run, node: AnchorNode, id: ValueId, args: readonly Value[])
       break;
     case "ssm": {
       const system = discreteSystem(run, node, args.slice(1));
-      run.after.set(id, system.structure === "diagonal" ? diagonal(span, system, x, y, before) : dense(span, system, x, y, before));
+      run.after.set(id, recurrence(span, system, x, y, before));
       break;
     }
   }
@@ -182,10 +183,30 @@ function resampled(run: Run, node: PackNode | UnpackNode, id: ValueId, x: Value)
   return y;
 }
 
-function discreteSystem(run: Run, node: SsmNode, operands: readonly Value[]): DiscreteSystem {
-  if (node.form.stage !== "discrete") return run.systems(node, operands);
-  const [abar, second] = [at(operands, 0), at(operands, 1)];
-  return node.form.structure === "diagonal"
-    ? { structure: "diagonal", abar, gain: second, d: at(operands, 2) }
-    : { structure: "dense", abar, bbar: second, c: at(operands, 2), d: at(operands, 3) };
+function recurrence(span: Span, system: DiscreteSystem, x: Value, y: Value, before: Float64Array | undefined): Float64Array {
+  switch (system.structure) {
+    case "diagonal":
+      return diagonal(span, system, x, y, before);
+    case "dense":
+      return dense(span, system, x, y, before);
+    case "dplr":
+      return dplr(span, system, x, y, before);
+  }
+}
+
+const discreteSystem = (run: Run, node: SsmNode, operands: readonly Value[]): DiscreteSystem =>
+  node.form.stage === "discrete" ? discreteOperands(node, operands) : run.systems(node, operands);
+
+/** The system of a discrete node, from the operands after x. */
+export function discreteOperands({ form }: SsmNode, operands: readonly Constant[]): DiscreteSystem {
+  const of = (i: number): Constant => at(operands, i);
+  if (form.stage !== "discrete") return bug(`an ssm of stage ${form.stage} is not discrete`);
+  switch (form.structure) {
+    case "diagonal":
+      return { structure: "diagonal", abar: of(0), gain: of(1), d: of(2) };
+    case "dense":
+      return { structure: "dense", abar: of(0), bbar: of(1), c: of(2), d: of(3) };
+    case "dplr":
+      return { structure: "dplr", abar: of(0), p: of(1), q: of(2), bbar: of(3), c: of(4), d: of(5) };
+  }
 }

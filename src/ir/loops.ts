@@ -7,7 +7,7 @@ import { scalarDef, type Expr } from "./expr.ts";
 import { rateOf, type Constant, type Dim } from "./graph.ts";
 
 /** x_t = Abar x_{t-1} + Bbar u_t, y_t = C x_t + D u_t, as the stage `discrete` of `SsmForm` lays it out. */
-export type DiscreteSystem = DiagonalSystem | DenseSystem;
+export type DiscreteSystem = DiagonalSystem | DenseSystem | DplrSystem;
 /** Shapes: abar, gain `[H N 2]`, d `[H]`. */
 export interface DiagonalSystem {
   readonly structure: "diagonal";
@@ -19,6 +19,17 @@ export interface DiagonalSystem {
 export interface DenseSystem {
   readonly structure: "dense";
   readonly abar: Constant;
+  readonly bbar: Constant;
+  readonly c: Constant;
+  readonly d: Constant;
+}
+
+/** Shapes: abar, bbar, c `[H N 2]`, p, q `[H R N 2]`, d `[H]`. */
+export interface DplrSystem {
+  readonly structure: "dplr";
+  readonly abar: Constant;
+  readonly p: Constant;
+  readonly q: Constant;
   readonly bbar: Constant;
   readonly c: Constant;
   readonly d: Constant;
@@ -227,6 +238,51 @@ export function unpack(span: Span, x: Value, by: number, y: Value, before: Float
   }
   return state;
 }
+
+/** x_t = abar x_{t-1} - sum_r p_r Re(sum_n q_rn x_n,t-1) + bbar u_t (complex), y_t = Re(sum_n c_n x_n,t) + d u_t; gives the last x. */
+export function dplr(span: Span, system: DplrSystem, u: Value, y: Value, before: Float64Array | undefined): Float64Array {
+  const { B, L } = span;
+  const [H = 0, R = 0, N = 0] = system.p.shape;
+  const state = before?.slice() ?? new Float64Array(B * 2 * N * H);
+  const inner = new Float64Array(R);
+  for (let b = 0; b < B; b++) {
+    for (let h = 0; h < H; h++) {
+      const place = (n: number, part: 0 | 1): number => (b * 2 * N + 2 * n + part) * H + h;
+      for (let t = 0; t < L; t++) {
+        const input = num(u.data, (b * L + t) * H + h);
+        for (let r = 0; r < R; r++) {
+          inner[r] = 0;
+          for (let n = 0; n < N; n++) inner[r] = num(inner, r) + realProduct(system.q.data, (h * R + r) * N + n, state, place(n, 0), H);
+        }
+        let output = num(system.d.data, h) * input;
+        for (let n = 0; n < N; n++) {
+          const k = 2 * (h * N + n);
+          const [ar, ai, xr, xi] = [
+            num(system.abar.data, k),
+            num(system.abar.data, k + 1),
+            num(state, place(n, 0)),
+            num(state, place(n, 1)),
+          ];
+          let re = ar * xr - ai * xi + num(system.bbar.data, k) * input;
+          let im = ar * xi + ai * xr + num(system.bbar.data, k + 1) * input;
+          for (let r = 0; r < R; r++) {
+            re -= num(system.p.data, 2 * ((h * R + r) * N + n)) * num(inner, r);
+            im -= num(system.p.data, 2 * ((h * R + r) * N + n) + 1) * num(inner, r);
+          }
+          state[place(n, 0)] = re;
+          state[place(n, 1)] = im;
+          output += realProduct(system.c.data, h * N + n, state, place(n, 0), H);
+        }
+        y.data[(b * L + t) * H + h] = output;
+      }
+    }
+  }
+  return state;
+}
+
+/** Re(a_i x) of interleaved `a` and a state whose parts lie `H` apart. */
+const realProduct = (a: Float64Array, i: number, state: Float64Array, at: number, H: number): number =>
+  num(a, 2 * i) * num(state, at) - num(a, 2 * i + 1) * num(state, at + H);
 
 /** `start .. start+size` of the last dim. */
 export function slice(span: Span, dims: readonly Dim[], start: number, x: Value): Value {

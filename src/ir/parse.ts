@@ -214,7 +214,7 @@ const parsers: { readonly [K in Op]: (c: Cursor, type: TensorType) => Node } = {
 };
 const ops = Object.keys(parsers) as readonly Op[];
 
-const structures: readonly Structure[] = ["dense", "diagonal"];
+const structures: readonly Structure[] = ["dense", "diagonal", "dplr"];
 
 function parseForm(c: Cursor): SsmForm {
   const stage = c.oneOf(["family", "continuous", "discrete"]);

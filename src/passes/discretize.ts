@@ -1,16 +1,17 @@
 /** The pass `discretize`: continuous state space models become discrete ones. The rules are in `src/ssm/discretizations/`. */
 import { bug } from "../ir/error.ts";
-import type { Node, SsmForm, SsmNode, ValueId } from "../ir/graph.ts";
+import { type Node, ownArity, type SsmForm, type SsmNode, type Structure, type ValueId } from "../ir/graph.ts";
 import type { DiscreteSystem } from "../ir/interpret.ts";
 import { dropDead, rebuild } from "../ir/rewrite.ts";
+import { keepsStability } from "../ssm/discretization.ts";
 import { discretizationNamed } from "../ssm/discretizations.ts";
 import { discretizeSystem } from "../ssm/discretize.ts";
 import { continuousSystem } from "../ssm/evaluate.ts";
 import { growth, unstablePoles } from "../ssm/poles.ts";
-import { constantValue, constantWriter, type NewConstant, paramNames } from "./operands.ts";
+import { constantValue, type ConstantWriter, constantWriter, type NewConstant, paramNames } from "./operands.ts";
 import type { Module, Pass, PassContext } from "./pass.ts";
 
-/** `ssm` continuous of A, B, C, D, delta -> `ssm` discrete of abar, gain, d (diagonal) or abar, bbar, c, d (dense). */
+/** `ssm` continuous of A, B, C, D, delta -> `ssm` discrete of abar, gain, d (diagonal), abar, bbar, c, d (dense), or abar, p, q, bbar, c, d (dplr). */
 export const discretize: Pass = {
   name: "discretize",
   doc: "Turns A, B, C, D and step size into the discrete system, B and C of a diagonal one folded into its gain.",
@@ -19,15 +20,19 @@ export const discretize: Pass = {
   run: ({ graph, constants }, context) => {
     const values = new Map(constants);
     const writer = constantWriter(values);
-    const done = new Map<string, readonly ValueId[]>();
+    const done = new Map<string, Discrete>();
     const next = rebuild(graph, (node, emit, nodes) => {
       if (node.op !== "ssm" || node.form.stage !== "continuous") return emit(node);
-      const own = node.args.slice(1, 6);
+      const own = node.args.slice(1, ownArity(node));
       const key = JSON.stringify([node.form, own]);
-      const operands = done.get(key) ?? writer.write(prefixOf(nodes, own), discreteConstants(node, own, nodes, values, context), emit);
-      done.set(key, operands);
-      const form: SsmForm = { stage: "discrete", structure: node.form.structure, state: node.form.state };
-      return emit({ ...node, form, args: [node.args[0] ?? bug("an ssm has an input"), ...operands, ...node.args.slice(6)] });
+      const known =
+        done.get(key) ?? discreteOperands(discreteSystem(node, own, nodes, values, context), prefixOf(nodes, own), writer, emit);
+      done.set(key, known);
+      return emit({
+        ...node,
+        form: known.form,
+        args: [node.args[0] ?? bug("an ssm has an input"), ...known.operands, ...node.args.slice(ownArity(node))],
+      });
     });
     return { graph: dropDead(next), constants: values };
   },
@@ -39,13 +44,28 @@ function prefixOf(nodes: readonly Node[], own: readonly ValueId[]): string {
   return name?.split(":")[0] ?? `ssm${nodes.length}`;
 }
 
-function discreteConstants(
+/** A discrete form and the constants it reads. */
+interface Discrete {
+  readonly form: SsmForm;
+  readonly operands: readonly ValueId[];
+}
+
+/** A rule may change the structure: zero-order hold makes normal plus low rank dense. */
+function discreteOperands(system: DiscreteSystem, prefix: string, writer: ConstantWriter, emit: (node: Node) => ValueId): Discrete {
+  const state = system.abar.shape[1] ?? bug("abar has no states");
+  return {
+    form: { stage: "discrete", structure: system.structure, state },
+    operands: writer.write(prefix, constantsOf(system), emit),
+  };
+}
+
+function discreteSystem(
   node: SsmNode,
   own: readonly ValueId[],
   nodes: readonly Node[],
   values: Module["constants"],
   { warn }: PassContext,
-): readonly NewConstant[] {
+): DiscreteSystem {
   if (node.form.stage !== "continuous") return bug("the node is not continuous");
   const continuous = continuousSystem(
     node.form,
@@ -53,25 +73,29 @@ function discreteConstants(
   );
   const rule = discretizationNamed(node.form.discretization, node.loc);
   const system = discretizeSystem(continuous, rule, node.loc);
-  const grown = unstablePoles(continuous).length > 0 ? undefined : growth(system);
+  const grown = keepsStability(rule) || unstablePoles(continuous).length > 0 ? undefined : growth(system);
   if (grown !== undefined)
     warn(
       `${prefixOf(nodes, own)}: ${rule.name} makes a stable pole unstable (|abar| = ${grown.toPrecision(6)}): take a smaller step size, or zoh or bilinear`,
     );
-  return constantsOf(system);
+  return system;
 }
 
 function constantsOf(system: DiscreteSystem): readonly NewConstant[] {
-  if (system.structure === "diagonal")
-    return [
-      { role: "abar", dims: ["H", "N", "c"], value: system.abar },
-      { role: "gain", dims: ["H", "N", "c"], value: system.gain },
-      { role: "d", dims: ["H"], value: system.d },
-    ];
-  return [
-    { role: "abar", dims: ["G", "N", "N2"], value: system.abar },
-    { role: "bbar", dims: ["G", "N"], value: system.bbar },
-    { role: "c", dims: ["G", "N"], value: system.c },
-    { role: "d", dims: ["G"], value: system.d },
-  ];
+  const { structure: _, ...values } = system;
+  const dims = dimsOf[system.structure];
+  return Object.entries(values).map(([role, value]) => ({ role, dims: dims[role] ?? bug(`no dims of ${role}`), value }));
 }
+
+const dimsOf: Readonly<Record<Structure, Readonly<Record<string, readonly string[]>>>> = {
+  diagonal: { abar: ["H", "N", "c"], gain: ["H", "N", "c"], d: ["H"] },
+  dense: { abar: ["G", "N", "N2"], bbar: ["G", "N"], c: ["G", "N"], d: ["G"] },
+  dplr: {
+    abar: ["H", "N", "c"],
+    p: ["H", "R", "N", "c"],
+    q: ["H", "R", "N", "c"],
+    bbar: ["H", "N", "c"],
+    c: ["H", "N", "c"],
+    d: ["H"],
+  },
+};

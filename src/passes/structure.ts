@@ -72,6 +72,12 @@ function structureNode(
     );
     return { prefix, system, inputs: 1, outputs: 1 };
   }
+  if (system.structure === "dplr") {
+    context.note(
+      `${prefix}: ${form.family}, normal plus rank ${system.rank}, ${system.states} states a channel, one of each conjugate pair`,
+    );
+    return { prefix, system, inputs: 1, outputs: 1 };
+  }
   const { inputs, outputs } = system;
   const copies = channels / inputs;
   const given = Number(node.type.dims.at(-1)?.size);
@@ -104,8 +110,11 @@ function simplify(system: DenseSystem, channels: number, prefix: string, { note 
   return diagonal;
 }
 
-function checkFinite({ A, B, C, D, delta }: ContinuousSystem, prefix: string, node: SsmNode): void {
-  const bad = Object.entries({ A, B, C, D, "step size": delta }).find(([, data]) => !data.every(Number.isFinite));
+function checkFinite(system: ContinuousSystem, prefix: string, node: SsmNode): void {
+  const { A, B, C, D, delta } = system;
+  const bad = Object.entries({ A, B, C, D, P: system.structure === "dplr" ? system.P : D, "step size": delta }).find(
+    ([, data]) => !data.every(Number.isFinite),
+  );
   const fix = "check the weights, and the formulas of its entries, for overflow and division by zero";
   if (bad !== undefined)
     throw new CompileError({ code: "ssm-not-finite", message: `${bad[0]} of ${prefix} is not finite`, fix, loc: node.loc });
@@ -119,23 +128,24 @@ function checkFinite({ A, B, C, D, delta }: ContinuousSystem, prefix: string, no
 }
 
 function constantsOf(system: ContinuousSystem): readonly NewConstant[] {
-  const diagonal = system.structure === "diagonal";
-  const rows = diagonal ? system.channels : system.groups;
-  const H = diagonal ? "H" : "G";
   const n = system.states;
   const part = (role: "A" | "B" | "C" | "D" | "delta", dims: readonly string[], shape: readonly number[]): NewConstant => ({
     role,
     dims,
     value: { shape, data: system[role] },
   });
-  const vector = diagonal ? { dims: [H, "N", "c"], shape: [rows, n, 2] } : { dims: [H, "N"], shape: [rows, n] };
-  return [
-    diagonal ? part("A", vector.dims, vector.shape) : part("A", [H, "N", "N2"], [rows, n, n]),
-    part("B", vector.dims, vector.shape),
-    part("C", vector.dims, vector.shape),
-    part("D", [H], [rows]),
-    diagonal ? part("delta", [H, "N"], [rows, n]) : part("delta", [H], [rows]),
-  ];
+  if (system.structure === "dense") {
+    const g = system.groups;
+    const vector = (role: "B" | "C"): NewConstant => part(role, ["G", "N"], [g, n]);
+    return [part("A", ["G", "N", "N2"], [g, n, n]), vector("B"), vector("C"), part("D", ["G"], [g]), part("delta", ["G"], [g])];
+  }
+  const h = system.channels;
+  const vector = (role: "A" | "B" | "C"): NewConstant => part(role, ["H", "N", "c"], [h, n, 2]);
+  const lowRank: readonly NewConstant[] =
+    system.structure === "dplr"
+      ? [{ role: "P", dims: ["H", "R", "N", "c"], value: { shape: [h, system.rank, n, 2], data: system.P } }]
+      : [];
+  return [vector("A"), ...lowRank, vector("B"), vector("C"), part("D", ["H"], [h]), part("delta", ["H", "N"], [h, n])];
 }
 
 /** The continuous node; between an expansion and a sum where the system has several inputs or outputs. */

@@ -104,6 +104,83 @@ export const dense: TableMaker = ({ abar = none, bbar = none, c = none }, { abar
   return { left, right, recurrence };
 };
 
+/**
+ * The tables of a system of normal plus low rank. Shapes: abar, bbar, c `[H N 2]`, p, q `[H R N 2]`; left `[H 2N block]`,
+ * right `[H blocks 2N]`, recurrence `[8 + 4R][N][H]` of abar high and low, bbar, c, then p_r and q_r.
+ */
+export const dplr: TableMaker = (
+  { abar = none, p = none, q = none, bbar = none, c = none },
+  { p: shape = [] },
+  { block = 0, blocks = 0 },
+) => {
+  const [H = 0, R = 0, N = 0] = shape;
+  const S = 2 * N;
+  const parts = 8 + 4 * R;
+  const left = new Float32Array(H * S * block);
+  const right = new Float32Array(H * blocks * S);
+  const recurrence = new Float32Array(parts * N * H);
+  for (let h = 0; h < H; h++) {
+    const of = (data: Float64Array, r = 0, ranks = 1): Float64Array => data.subarray((h * ranks + r) * S, (h * ranks + r + 1) * S);
+    const [a, b] = [of(abar), of(bbar)];
+    const [ps, qs] = [p, q].map((data) => Array.from({ length: R }, (_, r) => of(data, r, R))) as [Float64Array[], Float64Array[]];
+    const row = of(c).slice();
+    for (let i = 0; i < block; i++) {
+      for (let m = 0; m < S; m++) left[(h * S + m) * block + i] = m % 2 === 0 ? (row[m] ?? 0) : -(row[m] ?? 0);
+      rowStep(row, a, ps, qs);
+    }
+    let jump = realStep(a, ps, qs);
+    for (let size = 1; size < block; size *= 2) jump = multiply(jump, jump, S);
+    let column: Float64Array = b;
+    for (let j = 0; j < blocks; j++) {
+      right.set(column, (h * blocks + j) * S);
+      column = apply(jump, column, false);
+    }
+    for (let m = 0; m < S; m++) {
+      const put = (part: number, value = 0): void => void (recurrence[((part + (m % 2)) * N + (m >> 1)) * H + h] = value);
+      const value = a[m] ?? 0;
+      put(0, value);
+      put(2, value - Math.fround(value));
+      put(4, b[m]);
+      put(6, c[h * S + m]);
+      ps.forEach((x, r) => put(8 + 4 * r, x[m]));
+      qs.forEach((x, r) => put(10 + 4 * r, x[m]));
+    }
+  }
+  return { left, right, recurrence };
+};
+
+/** row <- row Abar, for a row that gives Re(sum_n row_n x_n). */
+function rowStep(row: Float64Array, a: Float64Array, ps: readonly Float64Array[], qs: readonly Float64Array[]): void {
+  const inner = ps.map((x) => {
+    let sum = 0;
+    for (let m = 0; m < row.length; m += 2) sum += (row[m] ?? 0) * (x[m] ?? 0) - (row[m + 1] ?? 0) * (x[m + 1] ?? 0);
+    return sum;
+  });
+  for (let m = 0; m < row.length; m += 2) {
+    const [re = 0, im = 0, ar = 0, ai = 0] = [row[m], row[m + 1], a[m], a[m + 1]];
+    row[m] = re * ar - im * ai;
+    row[m + 1] = re * ai + im * ar;
+  }
+  qs.forEach((x, r) => {
+    for (let m = 0; m < row.length; m++) row[m] = (row[m] ?? 0) - (inner[r] ?? 0) * (x[m] ?? 0);
+  });
+}
+
+/** Abar as a matrix on (Re x_0, Im x_0, Re x_1, ..). */
+function realStep(a: Float64Array, ps: readonly Float64Array[], qs: readonly Float64Array[]): Float64Array {
+  const S = a.length;
+  const out = new Float64Array(S * S);
+  for (let i = 0; i < S; i++) {
+    const odd = i % 2;
+    out[i * S + i] = a[i - odd] ?? 0;
+    out[i * S + i + 1 - 2 * odd] = (odd === 0 ? -1 : 1) * (a[i - odd + 1] ?? 0);
+    ps.forEach((x, r) => {
+      for (let j = 0; j < S; j++) out[i * S + j] = (out[i * S + j] ?? 0) - (j % 2 === 0 ? 1 : -1) * (x[i] ?? 0) * (qs[r]?.[j] ?? 0);
+    });
+  }
+  return out;
+}
+
 /** `count` complex numbers e^{2 pi i k step}, into `out` from complex index `from`. */
 function roots(out: Float32Array, from: number, count: number, step: number): void {
   for (let k = 0; k < count; k++) {

@@ -7,8 +7,13 @@ export interface Discretization {
   readonly source: string;
   /** abar = e^{lambda delta} + O(delta^{order + 1}); Infinity where it is exact. */
   readonly order: number;
+  /** Of a generalized bilinear rule, the only kind that keeps a system of normal plus low rank one in O(N R). */
+  readonly alpha?: number;
   /** One pole with B = 1. Units: lambda is per unit of time, delta is the time between samples. */
   readonly scalar: (lambda: Complex, delta: number) => { readonly abar: Complex; readonly bbar: Complex };
   /** The same rule for a matrix; undefined where the step it needs does not exist (a singular I - alpha delta A). */
   readonly dense: (A: Matrix, B: Matrix, delta: number) => { readonly abar: Matrix; readonly bbar: Matrix } | undefined;
 }
+
+/** Whether every stable pole stays stable at every step size. */
+export const keepsStability = ({ alpha, order }: Discretization): boolean => (alpha === undefined ? order === Infinity : alpha >= 0.5);

@@ -2,16 +2,26 @@
 import { bug, CompileError, type Loc } from "../ir/error.ts";
 import type { Constant } from "../ir/graph.ts";
 import type { DiscreteSystem } from "../ir/interpret.ts";
-import { complexArray, complexAt, mul, scale } from "../math/complex.ts";
-import { matrixOf } from "../math/matrix.ts";
+import { add, type Complex, complex, complexArray, complexAt, conj, mul, scale, setComplex, sub } from "../math/complex.ts";
+import { entry, identity, type Matrix, matrix, matrixOf } from "../math/matrix.ts";
+import { solve } from "../math/solve.ts";
 import type { Discretization } from "./discretization.ts";
-import type { ContinuousSystem, DenseSystem, DiagonalSystem } from "./system.ts";
+import { type ContinuousSystem, denseForm, type DenseSystem, type DiagonalSystem, type DplrSystem } from "./system.ts";
 
 const tensor = (data: Float64Array, ...shape: readonly number[]): Constant => ({ shape, data });
 
 /** Throws: CompileError `singular-step` where the rule has no solution at this step size. */
 export function discretizeSystem(system: ContinuousSystem, rule: Discretization, loc?: Loc): DiscreteSystem {
-  return system.structure === "diagonal" ? discretizeDiagonal(system, rule, loc) : discretizeDense(system, rule, loc);
+  switch (system.structure) {
+    case "diagonal":
+      return discretizeDiagonal(system, rule, loc);
+    case "dense":
+      return discretizeDense(system, rule, loc);
+    case "dplr":
+      return rule.alpha === undefined
+        ? discretizeDense(denseForm(system), rule, loc)
+        : discretizeDplr(system, { ...rule, alpha: rule.alpha }, loc);
+  }
 }
 
 function singularStep(rule: Discretization, delta: number, loc: Loc | undefined): CompileError {
@@ -68,3 +78,58 @@ function discretizeDense(system: DenseSystem, rule: Discretization, loc: Loc | u
     d: tensor(system.D, groups),
   };
 }
+
+/**
+ * By Woodbury's identity, with e = bbar of each pole and G = I + alpha P^* diag(e) P over the pairs:
+ * Abar = diag(abar) - (e P G^-1) (P^* e / delta), Bbar = e B - alpha (e P G^-1) P^* (e B).
+ * Source: Gu et al., S4, 2022, appendix C.2, there for alpha = 1/2.
+ */
+function discretizeDplr(system: DplrSystem, rule: Discretization & { readonly alpha: number }, loc: Loc | undefined): DiscreteSystem {
+  const { channels, states: n, rank } = system;
+  const out = {
+    abar: new Float64Array(2 * channels * n),
+    p: new Float64Array(2 * channels * rank * n),
+    q: new Float64Array(2 * channels * rank * n),
+    bbar: new Float64Array(2 * channels * n),
+    c: complexArray(channels * n, (i) => scale(complexAt(system.C, i), 2)),
+  };
+  for (let h = 0; h < channels; h++) {
+    const P = (r: number, i: number): Complex => complexAt(system.P, (h * rank + r) * n + i);
+    const delta = (i: number): number => system.delta[h * n + i] ?? NaN;
+    const poles = Array.from({ length: n }, (_, i) => rule.scalar(complexAt(system.A, h * n + i), delta(i)));
+    const e = (i: number): Complex => poles[i]?.bbar ?? bug(`no pole ${i}`);
+    const overPairs = (f: (i: number) => Complex): number => poles.reduce((sum, _, i) => sum + 2 * f(i).re, 0);
+    const G = matrix(rank, rank, (r, s) => (r === s ? 1 : 0) + rule.alpha * overPairs((i) => mul(conj(P(r, i)), mul(e(i), P(s, i)))));
+    const inverse = solve(G, identity(rank));
+    if (inverse === undefined) throw singularStep(rule, delta(0), loc);
+    const eB = (i: number): Complex => mul(e(i), complexAt(system.B, h * n + i));
+    const driven = Array.from({ length: rank }, (_, r) => overPairs((i) => mul(conj(P(r, i)), eB(i))));
+    poles.forEach(({ abar }, i) => {
+      const left = Array.from({ length: rank }, (_, r) => mul(e(i), combination(P, i, inverse, r)));
+      setComplex(out.abar, h * n + i, abar);
+      left.forEach((value, r) => {
+        setComplex(out.p, (h * rank + r) * n + i, value);
+        setComplex(out.q, (h * rank + r) * n + i, scale(mul(conj(P(r, i)), e(i)), 2 / delta(i)));
+      });
+      setComplex(
+        out.bbar,
+        h * n + i,
+        left.reduce((sum, value, r) => sub(sum, scale(value, rule.alpha * (driven[r] ?? NaN))), eB(i)),
+      );
+    });
+  }
+  if (!Object.values(out).every((data) => data.every(Number.isFinite))) throw singularStep(rule, system.delta[0] ?? NaN, loc);
+  return {
+    structure: "dplr",
+    abar: tensor(out.abar, channels, n, 2),
+    p: tensor(out.p, channels, rank, n, 2),
+    q: tensor(out.q, channels, rank, n, 2),
+    bbar: tensor(out.bbar, channels, n, 2),
+    c: tensor(out.c, channels, n, 2),
+    d: tensor(system.D, channels),
+  };
+}
+
+/** Column `r` of P G^-1 at state `i`. */
+const combination = (P: (r: number, i: number) => Complex, i: number, inverse: Matrix, r: number): Complex =>
+  Array.from({ length: inverse.rows }, (_, s) => scale(P(s, i), entry(inverse, s, r))).reduce(add, complex(0));

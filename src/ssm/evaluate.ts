@@ -63,14 +63,23 @@ function missing(family: string, param: string, loc: SsmNode["loc"]): CompileErr
   });
 }
 
-/** The system of a continuous node, from its operands A, B, C, D, delta. */
+/** The system of a continuous node, from its operands A, (P,) B, C, D, delta. */
 export function continuousSystem(form: FormOf<"continuous">, operands: readonly Constant[]): ContinuousSystem {
-  const [A, B, C, D, delta] = operands.map((o) => o.data);
-  if (A === undefined || B === undefined || C === undefined || D === undefined || delta === undefined)
-    return bug("a continuous ssm has five operands");
   const states = form.state;
-  if (form.structure === "diagonal") return { structure: "diagonal", channels: D.length, states, pairs: form.pairs, A, B, C, D, delta };
-  return { structure: "dense", groups: delta.length, states, inputs: 1, outputs: 1, A, B, C, D, delta };
+  const rank = form.structure === "dplr" ? operands[1]?.shape[1] : undefined;
+  const [A, ...rest] = operands.map((o) => o.data);
+  const P = rank === undefined ? undefined : rest.shift();
+  const [B, C, D, delta] = rest;
+  if (A === undefined || B === undefined || C === undefined || D === undefined || delta === undefined)
+    return bug("a continuous ssm lacks operands");
+  switch (form.structure) {
+    case "diagonal":
+      return { structure: "diagonal", channels: D.length, states, pairs: form.pairs, A, B, C, D, delta };
+    case "dense":
+      return { structure: "dense", groups: delta.length, states, inputs: 1, outputs: 1, A, B, C, D, delta };
+    case "dplr":
+      return { structure: "dplr", channels: D.length, states, rank: rank ?? 0, A, P: P ?? bug("no P"), B, C, D, delta };
+  }
 }
 
 /** The discrete system of a node of any stage before `discrete`; what the interpreter runs on. */

@@ -1,10 +1,10 @@
 /** Poles of a system and what they say about it: which grow, and how fast. */
 import type { DiscreteSystem } from "../ir/interpret.ts";
 import { abs, type Complex, complex, complexAt } from "../math/complex.ts";
-import { addScaled, entry, frobenius, type Matrix, matrixOf, multiply, scaleMatrix, transpose } from "../math/matrix.ts";
+import { addScaled, entry, frobenius, type Matrix, matrix, matrixOf, multiply, scaleMatrix, transpose } from "../math/matrix.ts";
 import { largestSymmetric } from "../math/normal.ts";
 import { eigenvalues } from "../math/schur.ts";
-import type { ContinuousSystem } from "./system.ts";
+import { type ContinuousSystem, denseForm, type DenseSystem, type DiagonalSystem, type DplrSystem } from "./system.ts";
 
 /** A pole with Re > 0. */
 export interface UnstablePole {
@@ -33,19 +33,34 @@ function growing(A: Matrix): readonly Complex[] {
 
 /** Every pole with Re > 0, the fastest growing first. */
 export function unstablePoles(system: ContinuousSystem): readonly UnstablePole[] {
-  const { states: n, delta } = system;
-  const found: UnstablePole[] = [];
-  if (system.structure === "diagonal") {
-    const largest = system.A.reduce((worst, x) => Math.max(worst, Math.abs(x)), 0);
-    for (let i = 0; i < system.channels * n; i++) {
-      const pole = complexAt(system.A, i);
-      if (pole.re > rounding * largest) found.push({ pole, channel: Math.floor(i / n), delta: delta[i] ?? NaN });
-    }
-  } else
-    for (let g = 0; g < system.groups; g++)
-      for (const pole of growing(matrixOf(n, n, system.A.slice(g * n * n, (g + 1) * n * n))))
-        found.push({ pole, channel: g, delta: delta[g] ?? NaN });
-  return found.sort((a, b) => b.pole.re * b.delta - a.pole.re * a.delta);
+  return polesOf(system).toSorted((a, b) => b.pole.re * b.delta - a.pole.re * a.delta);
+}
+
+function polesOf(system: ContinuousSystem): readonly UnstablePole[] {
+  switch (system.structure) {
+    case "diagonal":
+      return diagonalPoles(system);
+    case "dense":
+      return densePoles(system);
+    case "dplr":
+      // A + A^* is at most the real part of the normal part: nothing grows unless that does.
+      return diagonalPoles(system).length === 0 ? [] : densePoles(denseForm(system));
+  }
+}
+
+function diagonalPoles({ A, channels, states, delta }: DiagonalSystem | DplrSystem): readonly UnstablePole[] {
+  const largest = A.reduce((worst, x) => Math.max(worst, Math.abs(x)), 0);
+  return Array.from({ length: channels * states }, (_, i) => ({
+    pole: complexAt(A, i),
+    channel: Math.floor(i / states),
+    delta: delta[i] ?? NaN,
+  })).filter(({ pole }) => pole.re > rounding * largest);
+}
+
+function densePoles({ A, groups, states: n, delta }: DenseSystem): readonly UnstablePole[] {
+  return Array.from({ length: groups }, (_, g) =>
+    growing(matrixOf(n, n, A.slice(g * n * n, (g + 1) * n * n))).map((pole) => ({ pole, channel: g, delta: delta[g] ?? NaN })),
+  ).flat();
 }
 
 /**
@@ -54,15 +69,29 @@ export function unstablePoles(system: ContinuousSystem): readonly UnstablePole[]
  */
 export function growth(system: DiscreteSystem): number | undefined {
   const [rows = 0, n = 0] = system.abar.shape;
-  const { data } = system.abar;
   let largest = 0;
-  if (system.structure === "diagonal") for (let i = 0; i < rows * n; i++) largest = Math.max(largest, abs(complexAt(data, i)));
+  if (system.structure === "diagonal") for (let i = 0; i < rows * n; i++) largest = Math.max(largest, abs(complexAt(system.abar.data, i)));
   else
     for (let g = 0; g < rows; g++) {
-      const abar = matrixOf(n, n, data.slice(g * n * n, (g + 1) * n * n));
+      const abar = system.structure === "dense" ? matrixOf(n, n, system.abar.data.slice(g * n * n, (g + 1) * n * n)) : realStep(system, g);
       if (largestSymmetric(multiply(transpose(abar), abar)) > 1) largest = Math.max(largest, ...eigenvalues(abar).map(abs));
     }
   return largest > 1 + visibleGrowth ? largest : undefined;
+}
+
+/** Abar of one channel of a discrete DPLR system, on (Re x, Im x). */
+export function realStep({ abar, p, q }: Extract<DiscreteSystem, { structure: "dplr" }>, h: number): Matrix {
+  const [, rank = 0, n = 0] = p.shape;
+  return matrix(2 * n, 2 * n, (i, j) => {
+    const own = complexAt(abar.data, h * n + (i % n));
+    const [upper, left] = [i < n, j < n];
+    let value = i % n !== j % n ? 0 : upper === left ? own.re : upper ? -own.im : own.im;
+    for (let r = 0; r < rank; r++) {
+      const [row, column] = [complexAt(p.data, (h * rank + r) * n + (i % n)), complexAt(q.data, (h * rank + r) * n + (j % n))];
+      value -= (upper ? row.re : row.im) * (left ? column.re : -column.im);
+    }
+    return value;
+  });
 }
 
 const short = (x: number): string => String(Number(x.toPrecision(4)));

@@ -3,6 +3,8 @@
  * float64; tensors are row-major, complex ones interleaved `[.. c=2]`. Its discrete counterpart is the interpreter's.
  */
 
+import { complexAt } from "../math/complex.ts";
+
 /** x' = diag(A) x + B u, y = C x + D u on every channel by itself. */
 export interface DiagonalSystem {
   readonly structure: "diagonal";
@@ -44,7 +46,29 @@ export interface DenseSystem {
   readonly delta: Float64Array;
 }
 
-export type ContinuousSystem = DiagonalSystem | DenseSystem;
+/**
+ * x' = A x + B u, y = C x + D u on every channel by itself, with A = diag(A) - sum_r P_r P_r^* over the stored states and
+ * their conjugates: normal plus low rank in the basis of its normal part, in Hurwitz form, so that Re A <= 0 is stable.
+ */
+export interface DplrSystem {
+  readonly structure: "dplr";
+  readonly channels: number;
+  /** Stored states per channel, one of each conjugate pair: y = 2 Re(C x) + D u. */
+  readonly states: number;
+  readonly rank: number;
+  /** `[H N c=2]`, as are B and C; C is applied without conjugation. */
+  readonly A: Float64Array;
+  /** `[H R N c=2]` */
+  readonly P: Float64Array;
+  readonly B: Float64Array;
+  readonly C: Float64Array;
+  /** `[H]` */
+  readonly D: Float64Array;
+  /** `[H N]` */
+  readonly delta: Float64Array;
+}
+
+export type ContinuousSystem = DiagonalSystem | DenseSystem | DplrSystem;
 
 /**
  * The same model as systems of one input and one output: (A, B[:, m], C[p, :], D[p, m]) for every group, output p and
@@ -74,5 +98,55 @@ export function splitChannels(system: DenseSystem, copies: number): DenseSystem 
     C: made(n, (g, p, _m, k) => C[(g * outputs + p) * n + k]),
     D: made(1, (g, p, m) => D[(g * outputs + p) * inputs + m]),
     delta: made(1, (g) => delta[g]),
+  };
+}
+
+/**
+ * The same system in real numbers: the state is (Re x, Im x), and the step sizes are in A and B, delta = 1.
+ * Shapes: A `[H 2N 2N]`, B, C `[H 2N]`.
+ */
+export function denseForm(system: DplrSystem): DenseSystem {
+  const { channels, states: n, rank, A, P, B, C, D, delta } = system;
+  const size = 2 * n;
+  const dense = { A: new Float64Array(channels * size * size), B: new Float64Array(channels * size), C: new Float64Array(channels * size) };
+  for (let h = 0; h < channels; h++) {
+    for (let i = 0; i < n; i++) {
+      const step = delta[h * n + i] ?? NaN;
+      const own = complexAt(A, h * n + i);
+      const rows = [(h * size + i) * size, (h * size + n + i) * size] as const;
+      const put = (row: 0 | 1, column: number, value: number): void => {
+        dense.A[rows[row] + column] = (dense.A[rows[row] + column] ?? 0) + step * value;
+      };
+      put(0, i, own.re);
+      put(0, n + i, -own.im);
+      put(1, i, own.im);
+      put(1, n + i, own.re);
+      for (let r = 0; r < rank; r++) {
+        const left = complexAt(P, (h * rank + r) * n + i);
+        for (let j = 0; j < n; j++) {
+          // P_r^* x over a pair is 2 (Re P Re x + Im P Im x).
+          const right = complexAt(P, (h * rank + r) * n + j);
+          put(0, j, -2 * left.re * right.re);
+          put(0, n + j, -2 * left.re * right.im);
+          put(1, j, -2 * left.im * right.re);
+          put(1, n + j, -2 * left.im * right.im);
+        }
+      }
+      const [b, c] = [complexAt(B, h * n + i), complexAt(C, h * n + i)];
+      dense.B.set([step * b.re], h * size + i);
+      dense.B.set([step * b.im], h * size + n + i);
+      dense.C.set([2 * c.re], h * size + i);
+      dense.C.set([-2 * c.im], h * size + n + i);
+    }
+  }
+  return {
+    structure: "dense",
+    groups: channels,
+    states: size,
+    inputs: 1,
+    outputs: 1,
+    ...dense,
+    D,
+    delta: new Float64Array(channels).fill(1),
   };
 }

@@ -43,12 +43,16 @@ const form: fc.Arbitrary<SsmForm> = fc.oneof(
   }),
   fc.record({
     stage: fc.constant("continuous" as const),
-    structure: fc.constantFrom("dense" as const, "diagonal" as const),
+    structure: fc.constantFrom("dense" as const, "diagonal" as const, "dplr" as const),
     discretization: name,
     state: size,
     pairs: fc.boolean(),
   }),
-  fc.record({ stage: fc.constant("discrete" as const), structure: fc.constantFrom("dense" as const, "diagonal" as const), state: size }),
+  fc.record({
+    stage: fc.constant("discrete" as const),
+    structure: fc.constantFrom("dense" as const, "diagonal" as const, "dplr" as const),
+    state: size,
+  }),
 );
 const init: fc.Arbitrary<Init> = fc.oneof(
   fc.record({ kind: fc.constant("constant" as const), value: number }),

@@ -118,9 +118,10 @@ describe("bytes", () => {
     expectBytes(everyProgram(await compiled(classifier), { B: 2, L }));
   });
 
-  test.each([10, 64, 65, 200, 600])("diagonal and dense systems, %i steps", async (L) => {
+  test.each([10, 64, 65, 200, 600])("diagonal, dense and DPLR systems, %i steps", async (L) => {
     expectBytes(everyProgram(await compileCase({ ...system, L }), { B: 2, L }));
     expectBytes(everyProgram(await compileCase({ ...system, structure: "dense", L, N: 6 }), { B: 2, L }));
+    expectBytes(everyProgram(await compileCase({ ...system, structure: "dplr", discretization: "bilinear", L, seed: 6 }), { B: 2, L }));
   });
 });
 
@@ -153,8 +154,9 @@ describe("an FFT in rows and columns", () => {
 describe("operations", () => {
   test.each(Object.entries(full))("%s", async (_, [op, sizes]) => expectFlops(everyProgram(await compiled(op), sizes)));
 
-  test.each([64, 200, 600])("diagonal and dense systems, %i steps", async (L) => {
+  test.each([64, 200, 600])("diagonal, dense and DPLR systems, %i steps", async (L) => {
     expectFlops(everyProgram(await compileCase({ ...system, L }), { B: 2, L }));
     expectFlops(everyProgram(await compileCase({ ...system, structure: "dense", L, N: 6 }), { B: 2, L }));
+    expectFlops(everyProgram(await compileCase({ ...system, structure: "dplr", discretization: "bilinear", L, seed: 6 }), { B: 2, L }));
   });
 });

@@ -51,9 +51,10 @@ async function checkSystem(c: SsmCase, device: Simulated = {}): Promise<Ran[]> {
 const system: SsmCase = { structure: "s4d", discretization: "zoh", B: 2, L: 10, H: 3, N: 8, logDelta: -1, seed: 5 };
 
 describe("results and accesses", () => {
-  test.each([10, 64, 65, 200])("diagonal and dense systems, %i steps", async (L) => {
+  test.each([10, 64, 65, 200])("diagonal, dense and DPLR systems, %i steps", async (L) => {
     await checkSystem({ ...system, L });
     await checkSystem({ ...system, structure: "dense", L, H: 2, N: 6 });
+    await checkSystem({ ...system, structure: "dplr", discretization: "bilinear", L, seed: 6 });
   });
 
   test.each([

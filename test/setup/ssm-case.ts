@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { evaluatePlan } from "../../src/codegen/plan-source.ts";
 import { compileGraph, type Compiled } from "../../src/compile.ts";
 import { graphBuilder } from "../../src/ir/build.ts";
-import type { Constant, Dim } from "../../src/ir/graph.ts";
+import type { Constant, Dim, Graph } from "../../src/ir/graph.ts";
 import { type GraphState, interpret } from "../../src/ir/interpret.ts";
 import { printGraph } from "../../src/ir/print.ts";
 import type { Mode, Plan } from "../../src/runtime/plan.ts";
@@ -13,7 +13,7 @@ import { random } from "./random-graph.ts";
 
 /** What a random system is made from; prints and shrinks well. */
 export interface SsmCase {
-  readonly structure: "s4d" | "normal" | "dense";
+  readonly structure: "s4d" | "normal" | "dense" | "dplr";
   readonly discretization: "zoh" | "bilinear" | "euler";
   readonly B: number;
   readonly L: number;
@@ -27,7 +27,7 @@ export interface SsmCase {
 
 export const arbitraryCase = (maxL = 4096): fc.Arbitrary<SsmCase> =>
   fc.record({
-    structure: fc.constantFrom("s4d", "s4d", "normal", "dense"),
+    structure: fc.constantFrom("s4d", "s4d", "normal", "dense", "dplr", "dplr"),
     discretization: fc.constantFrom("zoh", "zoh", "bilinear", "euler"),
     B: fc.integer({ min: 1, max: 3 }),
     L: fc.oneof(
@@ -124,6 +124,7 @@ export async function compileCase(c: SsmCase): Promise<Compiled> {
     const y = g.ssm({ stage: "family", family: "s4d", discretization: c.discretization, state: N, options: {} }, [x, ...args]);
     return compileGraph(g.finish([{ name: "y", value: y }]), constants, { maxLength: Math.max(4096, c.L) });
   }
+  if (c.structure === "dplr") return compileGraph(dplrGraph(g, x, c, signed, param), constants, { maxLength: Math.max(4096, c.L) });
   const A = denseMatrix(N, c.structure === "normal", uniform);
   const delta = euler ? Math.min(10 ** c.logDelta, 0.1 / N) : 10 ** c.logDelta;
   const args = [
@@ -163,6 +164,42 @@ export async function compileCase(c: SsmCase): Promise<Compiled> {
   ];
   const y = g.ssm({ stage: "family", family: "dense", discretization: c.discretization, state: N, options: {} }, [x, ...args]);
   return compileGraph(g.finish([{ name: "y", value: y }]), constants, { maxLength: Math.max(4096, c.L) });
+}
+
+type Declare = (name: string, shape: readonly (readonly [string, number])[], value: (i: number) => number) => number;
+
+/** Stable normal parts with 0 to 3 ranks; sizes of P from nothing to what LegS has. */
+function dplrGraph(g: ReturnType<typeof graphBuilder>, x: number, c: SsmCase, signed: () => number, param: Declare): Graph {
+  const { H, N } = c;
+  const half = N / 2;
+  const rank = c.seed % 4;
+  const euler = c.discretization === "euler";
+  const size = euler ? 0.3 : 2 ** (2 * signed());
+  const pole = (i: number): number => (i % 2 === 0 ? -0.5 * Math.exp(signed()) : (euler ? 0.3 : 4 * half) * signed());
+  const state = [
+    ["H", H],
+    ["N", half],
+  ] as const;
+  const pairs = [...state, ["c", 2]] as const;
+  const args = [
+    param("A", pairs, pole),
+    param(
+      "P",
+      [
+        ["H", H],
+        ["R", rank],
+        ["N", half],
+        ["c", 2],
+      ],
+      () => size * signed(),
+    ),
+    param("B", pairs, signed),
+    param("C", pairs, signed),
+    param("D", [["H", H]], signed),
+    param("delta", state, () => 10 ** Math.min(c.logDelta, euler ? -1 : 0)),
+  ];
+  const form = { stage: "continuous", structure: "dplr", discretization: c.discretization, state: half, pairs: true } as const;
+  return g.finish([{ name: "y", value: g.ssm(form, [x, ...args]) }]);
 }
 
 /** The largest errors of one mode, of the output's scale. */

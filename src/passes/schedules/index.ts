@@ -9,6 +9,7 @@ import type { Schedule } from "./schedule.ts";
 import { ssmConvolution } from "./ssm-convolution.ts";
 import { ssmScan } from "./ssm-scan.ts";
 import { ssmStep, ssmStepDense } from "./ssm-step.ts";
+import { ssmStepDplr } from "./ssm-step-dplr.ts";
 
 export const schedules: readonly Schedule[] = [
   mapSchedule,
@@ -25,4 +26,5 @@ export const schedules: readonly Schedule[] = [
   ssmScan,
   ssmStep,
   ssmStepDense,
+  ssmStepDplr,
 ];

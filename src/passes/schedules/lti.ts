@@ -6,15 +6,17 @@
  * for complex states the components are real and imaginary parts and left carries (re, -im). K[0] also carries d.
  */
 import { bug } from "../../ir/error.ts";
-import { ownArity, type SsmNode, type ValueId } from "../../ir/graph.ts";
+import { ownArity, type SsmNode, type Structure, type ValueId } from "../../ir/graph.ts";
 import { add, div, eq, f32, fma, group, kernelBuilder, lane, lt, mod, mul, select } from "./kit.ts";
 import { channelsOf, groupsOf, type LowerContext, type ValueRef } from "./schedule.ts";
 
 export interface Lti {
-  readonly structure: "diagonal" | "dense";
+  readonly structure: Structure;
   readonly channels: number;
-  /** Stored states per channel: complex ones for a diagonal system. */
+  /** Stored states per channel: complex ones unless the system is dense. */
   readonly states: number;
+  /** Of a DPLR system; 0 otherwise. */
+  readonly rank: number;
   /** Real state components per channel. */
   readonly components: number;
   /** 1 where each channel has its own system, 0 where all share one. */
@@ -32,6 +34,14 @@ export interface Lti {
   readonly u: ValueRef;
 }
 
+/** The operands that the table maker of a structure reads, in order, and the size of its recurrence table for one head. */
+const makers: Readonly<Record<Structure, { readonly roles: readonly string[]; readonly recurrence: (n: number, rank: number) => number }>> =
+  {
+    diagonal: { roles: ["abar", "gain"], recurrence: (n) => 6 * n },
+    dense: { roles: ["abar", "bbar", "c"], recurrence: (n) => n * (2 * n + 2) },
+    dplr: { roles: ["abar", "p", "q", "bbar", "c"], recurrence: (n, rank) => (8 + 4 * rank) * n },
+  };
+
 function constantName(node: SsmNode, index: number, context: LowerContext): string {
   const param = context.graph.nodes[node.args[index] ?? -1];
   return param?.op === "param" ? param.name : bug("a discrete ssm's operands are no constants");
@@ -41,14 +51,16 @@ function constantName(node: SsmNode, index: number, context: LowerContext): stri
 export function ltiOf(node: SsmNode, context: LowerContext): Lti {
   const { form } = node;
   if (form.stage !== "discrete") bug("lowering an ssm that is not discrete");
-  const diagonal = form.structure === "diagonal";
   const channels = channelsOf(node.type);
-  const heads = context.constants.get(constantName(node, 1, context))?.shape[0] ?? bug("no constant");
-  const components = diagonal ? 2 * form.state : form.state;
+  const shapeOf = (index: number): readonly number[] =>
+    context.constants.get(constantName(node, index, context))?.shape ?? bug("no constant");
+  const heads = shapeOf(1)[0] ?? bug("no heads");
+  const rank = form.structure === "dplr" ? (shapeOf(2)[1] ?? bug("no rank")) : 0;
+  const components = form.structure === "dense" ? form.state : 2 * form.state;
   const longest = 2 ** Math.ceil(Math.log2(Math.max(context.maxLength, 1)));
   const block = Math.max(64, 2 ** Math.ceil(Math.log2(longest) / 2));
   const blocks = Math.ceil(longest / block);
-  const roles = diagonal ? ["abar", "gain"] : ["abar", "bbar", "c"];
+  const { roles, recurrence } = makers[form.structure];
   const tables = context.table({
     maker: form.structure,
     tensors: Object.fromEntries(roles.map((role, i) => [role, constantName(node, i + 1, context)])),
@@ -56,7 +68,7 @@ export function ltiOf(node: SsmNode, context: LowerContext): Lti {
     sizes: {
       left: heads * components * block,
       right: heads * components * blocks,
-      recurrence: diagonal ? heads * form.state * 6 : heads * form.state * (2 * form.state + 2),
+      recurrence: heads * recurrence(form.state, rank),
     },
   });
   const table = (role: string): number => tables[role] ?? bug(`no table ${role}`);
@@ -64,6 +76,7 @@ export function ltiOf(node: SsmNode, context: LowerContext): Lti {
     structure: form.structure,
     channels,
     states: form.state,
+    rank,
     components,
     headStride: heads === 1 && channels > 1 ? 0 : 1,
     block,

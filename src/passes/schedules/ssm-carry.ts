@@ -23,6 +23,8 @@ import {
   u32,
 } from "./kit.ts";
 import { type Lti, stateOf } from "./lti.ts";
+import { emitDplrCarry } from "./ssm-dplr.ts";
+import { advance, loadPole, loadState, stateIndex, storeState } from "./ssm-state.ts";
 import { flatGrid, flatLane, groupsOf, type LowerContext, read } from "./schedule.ts";
 import { channelsSeen, rowsSeen } from "./traffic.ts";
 
@@ -36,46 +38,17 @@ export interface Carry {
 export function emitCarry(id: ValueId, lti: Lti, context: LowerContext): Carry {
   const state = stateOf(id, lti, context);
   const response = context.temp(`d.B*${lti.channels}*d.L`);
-  if (lti.structure === "dense") {
-    emitDense(lti, context, state, response);
-    return { response, finish: () => undefined };
+  switch (lti.structure) {
+    case "diagonal":
+      emitResponse(lti, context, state, response);
+      return { response, finish: () => emitFinalState(lti, context, state) };
+    case "dense":
+      emitDense(lti, context, state, response);
+      return { response, finish: () => undefined };
+    case "dplr":
+      emitDplrCarry(lti, context, state, response);
+      return { response, finish: () => undefined };
   }
-  emitResponse(lti, context, state, response);
-  return { response, finish: () => emitFinalState(lti, context, state) };
-}
-
-/** Poles of one stored state, `hi + lo` in two floats each; table `[6][N][H]`: hi, lo, gain as (re, im). */
-export interface Pole {
-  readonly high: Complex;
-  readonly low: Complex;
-  readonly gain: Complex;
-}
-
-export function loadPole(k: KernelBuilder, lti: Lti, n: KExpr, h: KExpr): Pole {
-  const table = k.bind(lti.recurrence);
-  const part = (q: number): KExpr => k.let(`pole${q}`, k.load(table, add(mul(add(n, q * lti.states), lti.channels), h)));
-  return { high: { re: part(0), im: part(1) }, low: { re: part(2), im: part(3) }, gain: { re: part(4), im: part(5) } };
-}
-
-/** abar x + u with abar = high + low: no rounding of abar builds up over long sequences. */
-export function advance(k: KernelBuilder, pole: Pole, x: Complex, u: KExpr): Complex {
-  const fine = cmul(pole.low, x);
-  const coarse = cmul(pole.high, x);
-  return k.letComplex("next", { re: add(coarse.re, add(fine.re, u)), im: add(coarse.im, fine.im) });
-}
-
-/** Index of component `m` of channel `h` in a state `[B][S][H]`. */
-export const stateIndex = (lti: Lti, b: KExpr, m: KExpr, h: KExpr): KExpr => add(mul(add(mul(b, lti.components), m), lti.channels), h);
-
-export function loadState(k: KernelBuilder, lti: Lti, buffer: string, b: KExpr, n: KExpr, h: KExpr): Complex {
-  const at = k.let("at", stateIndex(lti, b, mul(n, 2), h));
-  return { re: k.load(buffer, at), im: k.load(buffer, add(at, lti.channels)) };
-}
-
-export function storeState(k: KernelBuilder, lti: Lti, buffer: string, b: KExpr, n: KExpr, h: KExpr, x: Complex): void {
-  const at = k.let("at", stateIndex(lti, b, mul(n, 2), h));
-  k.store(buffer, at, x.re);
-  k.store(buffer, add(at, lti.channels), x.im);
 }
 
 function emitResponse(lti: Lti, context: LowerContext, state: number, response: number): void {

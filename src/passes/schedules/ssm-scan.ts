@@ -4,7 +4,7 @@
  * a time step, sum them. States are never written to device memory, but for the last one of a resumed stream.
  */
 import type { SsmNode, ValueId } from "../../ir/graph.ts";
-import { advance, loadPole, loadState, storeState } from "./ssm-carry.ts";
+import { advance, loadPole, loadState, storeState } from "./ssm-state.ts";
 import {
   add,
   and,

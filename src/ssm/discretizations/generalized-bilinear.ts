@@ -10,6 +10,7 @@ export function generalizedBilinear(alpha: number, name = `gbt(${alpha})`): Disc
     name,
     source: "Zhang, Chen and Chen, Performance Analysis of Generalized Bilinear Transformation, 2007; Gu et al., LSSL, 2021, eq. 3",
     order: alpha === 0.5 ? 2 : 1,
+    alpha,
     scalar: (lambda, delta) => {
       const z = scale(lambda, delta);
       const denominator = sub(complex(1), scale(z, alpha));
