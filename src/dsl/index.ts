@@ -1,5 +1,6 @@
 /** What a model file imports as `recurve`: the layers, the declarations, and the types of tensors. */
 export { diag, mat, matOf, minus, neg, over, plus, sq, times, type Entry, type Matrix, type Scalar } from "./entries.ts";
+export type { Discretization, FamilyOptions } from "./family-layer.ts";
 export { constant, logUniform, normal, uniform, values } from "./init.ts";
 export {
   batchNorm,
@@ -14,6 +15,7 @@ export {
   type LinearOptions,
   type NormOptions,
 } from "./layers.ts";
+export { lru, s5, type LruOptions, type S5Options } from "./mimo.ts";
 export { model, sequence, tokens, type InputSpec, type Model, type ModelOptions } from "./model.ts";
 export {
   abs,
@@ -53,8 +55,6 @@ export {
   s4d,
   ssm,
   type DenseOptions,
-  type Discretization,
-  type FamilyOptions,
   type Param,
   type ParamOptions,
   type S4dOptions,

@@ -11,21 +11,12 @@ import { arg, call, constant as num, type Expr } from "../ir/expr.ts";
 import type { Dim, Init, SystemEntries, ValueId } from "../ir/graph.ts";
 import { dense as denseFamily } from "../ssm/families/dense.ts";
 import { s4d as s4dFamily } from "../ssm/families/s4d.ts";
-import { paramDims, type Family, type Options } from "../ssm/family.ts";
+import type { Family, Options } from "../ssm/family.ts";
 import { scalar, type Matrix, type Scalar } from "./entries.ts";
+import { checkState, deltaRange, familyNode, familyParams, type Discretization, type FamilyOptions } from "./family-layer.ts";
 import { constant, normal } from "./init.ts";
 import { makeTensor, type Sequence, type Tensor } from "./tensor.ts";
 import { fail, here, layerName, parameter, trace, valueOf, type Named } from "./trace.ts";
-
-/** How a continuous system becomes a discrete one; `gbt(alpha)` is the generalized bilinear rule. */
-export type Discretization = "zoh" | "bilinear" | "euler" | "backward-euler" | `gbt(${number})`;
-
-/** Options of every layer made from a family. */
-export interface FamilyOptions extends Named {
-  readonly discretize?: Discretization;
-  /** The range that step sizes start from, uniform in the logarithm. */
-  readonly delta?: readonly [low: number, high: number];
-}
 
 /** Options of `s4d`. */
 export interface S4dOptions extends FamilyOptions {
@@ -61,7 +52,7 @@ export function dense<S extends Sequence>(x: Tensor<S>, options: DenseOptions): 
   return familyLayer(denseFamily, x, options.state, { init: options.init ?? "legs" }, options, (name) => name);
 }
 
-/** The node of a family with its parameters under `leaf` names. */
+/** A family on every channel, its parameters under `leaf` names. */
 function familyLayer<S extends Sequence>(
   family: Family,
   x: Tensor<S>,
@@ -71,22 +62,9 @@ function familyLayer<S extends Sequence>(
   leaf: (param: string) => string,
 ): Tensor<S> {
   checkState(state);
-  const running = trace();
-  const layer = layerName(family.name, options.name);
-  const [deltaMin, deltaMax] = options.delta ?? [1e-3, 1e-1];
-  if (!(deltaMin > 0 && deltaMin <= deltaMax && deltaMax < Infinity))
-    fail("bad-init", `step sizes from ${deltaMin} to ${deltaMax}`, "give two numbers above 0, the smaller one first");
-  const settings = { ...own, dt_min: deltaMin, dt_max: deltaMax };
-  const dims = paramDims(family, { H: x.shape.H, N: state, M: 1, P: 1 }, here());
-  const params = [...dims].map(([name, d]) =>
-    parameter(layer, leaf(name), d, { kind: "family", family: family.name, param: name, options: settings }),
-  );
-  const form = { stage: "family", family: family.name, discretization: options.discretize ?? "zoh", state, options: settings } as const;
-  return makeTensor(x.shape, running.builder.ssm(form, [valueOf(x), ...params], here()), running);
-}
-
-function checkState(state: number): void {
-  if (!Number.isInteger(state) || state < 1) fail("bad-state", `a state of ${state}`, "give a whole number of states, at least 1");
+  const system = { family, state, options: { ...own, ...deltaRange(options.delta) } };
+  const params = familyParams(system, x.shape.H, layerName(family.name, options.name), leaf);
+  return familyNode(x, system, options.discretize ?? "zoh", params);
 }
 
 /** A parameter of an `ssm`, declared by `param`. */

@@ -28,6 +28,7 @@ import {
   embed,
   empty,
   matmul,
+  mimo,
   norm,
   pack,
   pointwise,
@@ -39,21 +40,23 @@ import {
   spanAt,
   unpack,
   type DiscreteSystem,
+  type MimoSystem,
   type Span,
   type Value,
 } from "./loops.ts";
 import { rateOfType } from "./infer.ts";
 
-export type { DenseSystem, DiagonalSystem, DiscreteSystem, DplrSystem } from "./loops.ts";
+export type { DenseSystem, DiagonalSystem, DiscreteSystem, DplrSystem, MimoSystem } from "./loops.ts";
 
 /** The discrete system of an ssm node of an earlier stage; `operands` are the values of its arguments after x. */
-export type SystemEvaluator = (node: SsmNode, operands: readonly Constant[]) => DiscreteSystem;
+export type SystemEvaluator = (node: SsmNode, operands: readonly Constant[]) => DiscreteSystem | MimoSystem;
 
 /**
  * What a stream remembers between two pushes. One array per stateful node, component-major with channels innermost:
  *
  * - diagonal and dplr ssm `[B][2 n + (0: real, 1: imaginary)][H]`: x_n after the last step
  * - dense ssm `[B][n][H]`: x_n after the last step
+ * - ssm of a family that is one system of all channels `[B][2 n + (0: real, 1: imaginary)]`: x_n after the last step
  * - conv `[B][K-1][H]`: the last K-1 inputs, oldest first
  * - pool `[B][H]`: mean: the running sum; max: the running maximum; last, first: that value
  * - pack `[B][by][H]`: the steps of its block, those still to come of no meaning
@@ -183,7 +186,7 @@ function resampled(run: Run, node: PackNode | UnpackNode, id: ValueId, x: Value)
   return y;
 }
 
-function recurrence(span: Span, system: DiscreteSystem, x: Value, y: Value, before: Float64Array | undefined): Float64Array {
+function recurrence(span: Span, system: DiscreteSystem | MimoSystem, x: Value, y: Value, before: Float64Array | undefined): Float64Array {
   switch (system.structure) {
     case "diagonal":
       return diagonal(span, system, x, y, before);
@@ -191,10 +194,12 @@ function recurrence(span: Span, system: DiscreteSystem, x: Value, y: Value, befo
       return dense(span, system, x, y, before);
     case "dplr":
       return dplr(span, system, x, y, before);
+    case "mimo":
+      return mimo(span, system, x, y, before);
   }
 }
 
-const discreteSystem = (run: Run, node: SsmNode, operands: readonly Value[]): DiscreteSystem =>
+const discreteSystem = (run: Run, node: SsmNode, operands: readonly Value[]): DiscreteSystem | MimoSystem =>
   node.form.stage === "discrete" ? discreteOperands(node, operands) : run.systems(node, operands);
 
 /** The system of a discrete node, from the operands after x. */

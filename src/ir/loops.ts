@@ -23,6 +23,14 @@ export interface DenseSystem {
   readonly c: Constant;
   readonly d: Constant;
 }
+/** One system of all channels. Shapes: abar `[N 2]`, bbar `[N H 2]`, c `[H N 2]`, d `[H]`; y = Re(c x) + d u. */
+export interface MimoSystem {
+  readonly structure: "mimo";
+  readonly abar: Constant;
+  readonly bbar: Constant;
+  readonly c: Constant;
+  readonly d: Constant;
+}
 
 /** Shapes: abar, bbar, c `[H N 2]`, p, q `[H R N 2]`, d `[H]`. */
 export interface DplrSystem {
@@ -274,6 +282,38 @@ export function dplr(span: Span, system: DplrSystem, u: Value, y: Value, before:
           output += realProduct(system.c.data, h * N + n, state, place(n, 0), H);
         }
         y.data[(b * L + t) * H + h] = output;
+      }
+    }
+  }
+  return state;
+}
+
+/** x_n,t = abar_n x_n,t-1 + sum_h bbar_n,h u_h,t (complex), y_h,t = Re(sum_n c_h,n x_n,t) + d_h u_h,t; gives the last x. */
+export function mimo(span: Span, { abar, bbar, c, d }: MimoSystem, u: Value, y: Value, before: Float64Array | undefined): Float64Array {
+  const { B, L } = span;
+  const [N = 0, H = 0] = bbar.shape;
+  const state = before?.slice() ?? new Float64Array(B * 2 * N);
+  for (let b = 0; b < B; b++) {
+    for (let t = 0; t < L; t++) {
+      const row = (b * L + t) * H;
+      for (let n = 0; n < N; n++) {
+        const [re, im] = [(b * N + n) * 2, (b * N + n) * 2 + 1];
+        const [ar, ai, xr, xi] = [num(abar.data, 2 * n), num(abar.data, 2 * n + 1), num(state, re), num(state, im)];
+        let [nextRe, nextIm] = [ar * xr - ai * xi, ar * xi + ai * xr];
+        for (let h = 0; h < H; h++) {
+          nextRe += num(bbar.data, 2 * (n * H + h)) * num(u.data, row + h);
+          nextIm += num(bbar.data, 2 * (n * H + h) + 1) * num(u.data, row + h);
+        }
+        state[re] = nextRe;
+        state[im] = nextIm;
+      }
+      for (let h = 0; h < H; h++) {
+        let output = num(d.data, h) * num(u.data, row + h);
+        for (let n = 0; n < N; n++) {
+          const [p, x] = [2 * (h * N + n), (b * N + n) * 2];
+          output += num(c.data, p) * num(state, x) - num(c.data, p + 1) * num(state, x + 1);
+        }
+        y.data[row + h] = output;
       }
     }
   }

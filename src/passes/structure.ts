@@ -3,12 +3,14 @@
  * the cheapest form that is exact. What the forms are is said in `SsmForm`; the mathematics is in `src/ssm/`.
  */
 import { bug, CompileError } from "../ir/error.ts";
+import { arg, call } from "../ir/expr.ts";
 import type { Constant, Node, SsmForm, SsmNode, ValueId } from "../ir/graph.ts";
 import { dropDead, rebuild } from "../ir/rewrite.ts";
 import { familySystem } from "../ssm/evaluate.ts";
 import { describeUnstable, unstablePoles } from "../ssm/poles.ts";
 import { diagonalise, residualLimit } from "../ssm/structure.ts";
-import { type ContinuousSystem, type DenseSystem, splitChannels } from "../ssm/system.ts";
+import { splitStates, type StatesBetween } from "../ssm/mimo.ts";
+import { type ContinuousSystem, type DenseSystem, type FamilySystem, splitChannels } from "../ssm/system.ts";
 import { commonPrefix, constantValue, constantWriter, type NewConstant, paramNames } from "./operands.ts";
 import type { Pass, PassContext } from "./pass.ts";
 
@@ -44,6 +46,8 @@ interface Structured {
   /** Inputs and outputs of a group of channels: more than 1 and 1 where channels must be expanded and summed. */
   readonly inputs: number;
   readonly outputs: number;
+  /** What turns the input into that of `system`, and its outputs into the node's, where it is part of one of all channels. */
+  readonly between?: StatesBetween;
   readonly operands?: readonly ValueId[];
 }
 
@@ -66,6 +70,13 @@ function structureNode(
   checkFinite(system, prefix, node);
   const warning = describeUnstable(unstablePoles(system));
   if (warning !== undefined) context.warn(`${prefix}: ${warning}`);
+  if (system.structure === "mimo") {
+    context.note(
+      `${prefix}: ${form.family}, one diagonal system of all channels, ${system.states} states${system.pairs ? ", one of each conjugate pair" : ""}`,
+    );
+    const between = splitStates(system);
+    return { prefix, system: between.system, inputs: 1, outputs: 1, between };
+  }
   if (system.structure === "diagonal") {
     context.note(
       `${prefix}: ${form.family}, diagonal, ${system.states} states a channel${system.pairs ? ", one of each conjugate pair" : ""}`,
@@ -110,7 +121,7 @@ function simplify(system: DenseSystem, channels: number, prefix: string, { note 
   return diagonal;
 }
 
-function checkFinite(system: ContinuousSystem, prefix: string, node: SsmNode): void {
+function checkFinite(system: FamilySystem, prefix: string, node: SsmNode): void {
   const { A, B, C, D, delta } = system;
   const bad = Object.entries({ A, B, C, D, P: system.structure === "dplr" ? system.P : D, "step size": delta }).find(
     ([, data]) => !data.every(Number.isFinite),
@@ -151,7 +162,7 @@ function constantsOf(system: ContinuousSystem): readonly NewConstant[] {
 /** The continuous node; between an expansion and a sum where the system has several inputs or outputs. */
 function emitNode(
   node: SsmNode,
-  { system, inputs, outputs, operands }: Structured,
+  { system, inputs, outputs, between, operands }: Structured,
   emit: (node: Node) => ValueId,
   write: (parts: readonly NewConstant[]) => readonly ValueId[],
 ): ValueId {
@@ -168,6 +179,7 @@ function emitNode(
   const [x = bug("an ssm has an input")] = node.args;
   const ssm = (input: ValueId, type: SsmNode["type"]): ValueId =>
     emit({ op: "ssm", form, type, args: [input, ...(operands ?? [])], loc: node.loc });
+  if (between !== undefined) return emitBetween(node, between, ssm, emit, write);
   if (inputs === 1 && outputs === 1) return ssm(x, node.type);
   const copies = Number(node.type.dims.at(-1)?.size) / outputs;
   const total = copies * outputs * inputs;
@@ -185,6 +197,29 @@ function emitNode(
   const wide: SsmNode["type"] = { dtype: "f32", dims: [...node.type.dims.slice(0, -1), { name: "H", size: total }] };
   const expanded = emit({ op: "matmul", parts: 1, type: wide, args: [x, expandId], loc: node.loc });
   return emit({ op: "matmul", parts: 1, type: node.type, args: [ssm(expanded, wide), sumId], loc: node.loc });
+}
+
+/** y = C [states](B u) + D u */
+function emitBetween(
+  node: SsmNode,
+  { system, input, output, skip }: StatesBetween,
+  ssm: (input: ValueId, type: SsmNode["type"]) => ValueId,
+  emit: (node: Node) => ValueId,
+  write: (parts: readonly NewConstant[]) => readonly ValueId[],
+): ValueId {
+  const [x = bug("an ssm has an input")] = node.args;
+  const matrix = (data: Float64Array, rows: number): Constant => ({ shape: [rows, data.length / rows], data });
+  const [inputId = bug("not written"), outputId = bug("not written"), skipId = bug("not written")] = write([
+    { role: "input", dims: ["O", "I"], value: matrix(input, system.channels) },
+    { role: "output", dims: ["O", "I"], value: matrix(output, skip.length) },
+    { role: "skip", dims: ["H"], value: { shape: [skip.length], data: skip } },
+  ]);
+  const { loc, type } = node;
+  const wide: SsmNode["type"] = { dtype: "f32", dims: [...type.dims.slice(0, -1), { name: "H", size: system.channels }] };
+  const driven = emit({ op: "matmul", parts: 1, type: wide, args: [x, inputId], loc });
+  const read = emit({ op: "matmul", parts: 1, type, args: [ssm(driven, wide), outputId], loc });
+  const sum = call("add", arg(0), call("mul", arg(1), arg(2)));
+  return emit({ op: "map", expr: sum, type, args: [read, x, skipId], loc });
 }
 
 /** The matrix with a single 1 in row i, at column `f(i)`. */

@@ -3,11 +3,12 @@ import { CompileError, type Loc } from "../ir/error.ts";
 import type { Discretization } from "./discretization.ts";
 import { backwardEuler } from "./discretizations/backward-euler.ts";
 import { bilinear } from "./discretizations/bilinear.ts";
+import { dirac } from "./discretizations/dirac.ts";
 import { euler } from "./discretizations/euler.ts";
 import { generalizedBilinear } from "./discretizations/generalized-bilinear.ts";
 import { zoh } from "./discretizations/zoh.ts";
 
-export const discretizations: readonly Discretization[] = [zoh, bilinear, euler, backwardEuler];
+export const discretizations: readonly Discretization[] = [zoh, bilinear, euler, backwardEuler, dirac];
 
 /**
  * The discretization called `name`; `gbt(alpha)` for any alpha from 0 to 1.

@@ -7,7 +7,8 @@ import { discretizeSystem } from "./discretize.ts";
 import { evaluateEntries } from "./entries.ts";
 import type { Options } from "./family.ts";
 import { familyNamed } from "./families.ts";
-import type { ContinuousSystem } from "./system.ts";
+import { discretizeMimo } from "./mimo.ts";
+import type { ContinuousSystem, FamilySystem } from "./system.ts";
 
 type FormOf<S extends SsmForm["stage"]> = Extract<SsmForm, { stage: S }>;
 
@@ -28,7 +29,7 @@ export function familySystem(
   form: FormOf<"family">,
   operands: readonly Constant[],
   { channels, rate = 1, loc }: SystemContext,
-): ContinuousSystem {
+): FamilySystem {
   const family = familyNamed(form.family, loc);
   const names = Object.keys(family.params);
   const fixed = form.options["delta"];
@@ -88,5 +89,6 @@ export const evaluateSystem: SystemEvaluator = (node, operands) => {
   if (form.stage === "discrete") return bug("a discrete ssm needs no evaluation");
   const channels = Number(node.type.dims.at(-1)?.size);
   const system = form.stage === "family" ? familySystem(form, operands, { channels, loc: node.loc }) : continuousSystem(form, operands);
-  return discretizeSystem(system, discretizationNamed(form.discretization, node.loc), node.loc);
+  const rule = discretizationNamed(form.discretization, node.loc);
+  return system.structure === "mimo" ? discretizeMimo(system, rule, node.loc) : discretizeSystem(system, rule, node.loc);
 };

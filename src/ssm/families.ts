@@ -2,9 +2,11 @@
 import { CompileError, type Loc } from "../ir/error.ts";
 import type { Family } from "./family.ts";
 import { dense } from "./families/dense.ts";
+import { lru } from "./families/lru.ts";
 import { s4d } from "./families/s4d.ts";
+import { s5 } from "./families/s5.ts";
 
-export const families: readonly Family[] = [s4d, dense];
+export const families: readonly Family[] = [s4d, s5, lru, dense];
 
 /** Throws: CompileError `unknown-family`. */
 export function familyNamed(name: string, loc?: Loc): Family {

@@ -3,18 +3,18 @@
  * as functions of them. Everything else (modes, kernels, tests) follows from that; a family is one file in `families/`.
  */
 import { CompileError, type Loc } from "../ir/error.ts";
-import type { Constant, Dim, Structure } from "../ir/graph.ts";
+import type { Constant, Dim } from "../ir/graph.ts";
 import type { Random } from "../math/random.ts";
-import type { ContinuousSystem } from "./system.ts";
+import type { FamilySystem } from "./system.ts";
 
 export type OptionValue = string | number | boolean;
 export type Options = Readonly<Record<string, OptionValue>>;
 
 /**
  * One dim of a parameter. `H` channels, `N` full state, `N/2` stored states of conjugate pairs, `N2` = N again, `c` = 2
- * (re, im). Any other letter is bound by the first parameter that has it and must agree everywhere.
+ * (re, im), `1` one. Any other letter is bound by the first parameter that has it and must agree everywhere.
  */
-export type DimLetter = "H" | "N" | "N/2" | "N2" | "c" | "G" | "M" | "P" | "R" | "S";
+export type DimLetter = "H" | "N" | "N/2" | "N2" | "c" | "G" | "M" | "P" | "R" | "S" | "1";
 /** The sizes of a system by letter. */
 export type Sizes = { readonly H: number; readonly N: number } & Readonly<Partial<Record<DimLetter, number>>>;
 
@@ -53,7 +53,7 @@ export interface FamilyDefinition<K extends string, O extends Readonly<Record<st
   readonly name: string;
   readonly source: string;
   /** Of A as the family gives it; the structure pass may find a cheaper one. */
-  readonly structure: Structure;
+  readonly structure: FamilySystem["structure"];
   /** Step size, B or C depend on the input. */
   readonly selective: boolean;
   /** In the order of the node's arguments. */
@@ -61,14 +61,14 @@ export interface FamilyDefinition<K extends string, O extends Readonly<Record<st
   readonly options: O;
   /** Starting values: `count` numbers, or one function of the index. */
   readonly init: Readonly<Record<NoInfer<K>, (context: InitContext<Resolved<NoInfer<O>>>) => Float64Array | ((i: number) => number)>>;
-  readonly system: (values: Readonly<Record<NoInfer<K>, Values>>, sizes: Sizes, options: Resolved<NoInfer<O>>) => ContinuousSystem;
+  readonly system: (values: Readonly<Record<NoInfer<K>, Values>>, sizes: Sizes, options: Resolved<NoInfer<O>>) => FamilySystem;
 }
 
 /** A family with its own types forgotten, as the table holds it. */
 export interface Family {
   readonly name: string;
   readonly source: string;
-  readonly structure: Structure;
+  readonly structure: FamilySystem["structure"];
   readonly selective: boolean;
   readonly params: Readonly<Record<string, ParamSpec>>;
   readonly options: Readonly<Record<string, OptionSpec>>;
@@ -80,7 +80,7 @@ export interface Family {
     size: { readonly H: number; readonly N: number },
     options: Options,
     loc?: Loc,
-  ): ContinuousSystem;
+  ): FamilySystem;
 }
 
 /** Turns a definition into a family that checks what it is given. */
@@ -121,7 +121,7 @@ export function paramDims(family: Family, sizes: Sizes, loc?: Loc): ReadonlyMap<
         const size = sizeOf(letter, sizes);
         if (size === undefined) throw shapeError(`dim ${letter} of ${family.name} parameter ${param} has no size`, `give ${letter}`, loc);
         if (!Number.isInteger(size)) throw oddState(family.name, sizes.N, loc);
-        return { name: letter === "N/2" ? "N" : letter, size };
+        return { name: letter === "N/2" ? "N" : letter === "1" ? "one" : letter, size };
       }),
     ]),
   );
@@ -129,6 +129,7 @@ export function paramDims(family: Family, sizes: Sizes, loc?: Loc): ReadonlyMap<
 
 function sizeOf(letter: DimLetter, sizes: Readonly<Partial<Record<DimLetter, number>>>): number | undefined {
   if (letter === "c") return 2;
+  if (letter === "1") return 1;
   if (letter === "N2") return sizes.N;
   if (letter === "N/2") return sizes.N === undefined ? undefined : sizes.N / 2;
   return sizes[letter];

@@ -4,7 +4,7 @@ import { abs, type Complex, complex, complexAt } from "../math/complex.ts";
 import { addScaled, entry, frobenius, type Matrix, matrix, matrixOf, multiply, scaleMatrix, transpose } from "../math/matrix.ts";
 import { largestSymmetric } from "../math/normal.ts";
 import { eigenvalues } from "../math/schur.ts";
-import { type ContinuousSystem, denseForm, type DenseSystem, type DiagonalSystem, type DplrSystem } from "./system.ts";
+import { denseForm, type DenseSystem, type DiagonalSystem, type DplrSystem, type FamilySystem, type MimoSystem } from "./system.ts";
 
 /** A pole with Re > 0. */
 export interface UnstablePole {
@@ -32,13 +32,14 @@ function growing(A: Matrix): readonly Complex[] {
 }
 
 /** Every pole with Re > 0, the fastest growing first. */
-export function unstablePoles(system: ContinuousSystem): readonly UnstablePole[] {
+export function unstablePoles(system: FamilySystem): readonly UnstablePole[] {
   return polesOf(system).toSorted((a, b) => b.pole.re * b.delta - a.pole.re * a.delta);
 }
 
-function polesOf(system: ContinuousSystem): readonly UnstablePole[] {
+function polesOf(system: FamilySystem): readonly UnstablePole[] {
   switch (system.structure) {
     case "diagonal":
+    case "mimo":
       return diagonalPoles(system);
     case "dense":
       return densePoles(system);
@@ -48,9 +49,9 @@ function polesOf(system: ContinuousSystem): readonly UnstablePole[] {
   }
 }
 
-function diagonalPoles({ A, channels, states, delta }: DiagonalSystem | DplrSystem): readonly UnstablePole[] {
+function diagonalPoles({ A, states, delta }: DiagonalSystem | DplrSystem | MimoSystem): readonly UnstablePole[] {
   const largest = A.reduce((worst, x) => Math.max(worst, Math.abs(x)), 0);
-  return Array.from({ length: channels * states }, (_, i) => ({
+  return Array.from({ length: delta.length }, (_, i) => ({
     pole: complexAt(A, i),
     channel: Math.floor(i / states),
     delta: delta[i] ?? NaN,

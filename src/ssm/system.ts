@@ -68,7 +68,33 @@ export interface DplrSystem {
   readonly delta: Float64Array;
 }
 
+/**
+ * x' = diag(A) x + B u, y = C x + D u, one system that reads and writes all channels (MIMO), D on each by itself.
+ * Only families give it: the pass `structure` turns it into a matmul, diagonal systems of one state, and a matmul.
+ */
+export interface MimoSystem {
+  readonly structure: "mimo";
+  /** H: inputs, and outputs. */
+  readonly channels: number;
+  /** Stored states of the whole system. */
+  readonly states: number;
+  /** Each stored state stands for itself and its conjugate: y = 2 Re(C x) + D u. Without pairs y = Re(C x) + D u. */
+  readonly pairs: boolean;
+  /** `[N c=2]` */
+  readonly A: Float64Array;
+  /** `[N H c=2]` */
+  readonly B: Float64Array;
+  /** `[H N c=2]`, applied without conjugation. */
+  readonly C: Float64Array;
+  /** `[H]` */
+  readonly D: Float64Array;
+  /** `[N]` */
+  readonly delta: Float64Array;
+}
+
 export type ContinuousSystem = DiagonalSystem | DenseSystem | DplrSystem;
+/** What a family may give. */
+export type FamilySystem = ContinuousSystem | MimoSystem;
 
 /**
  * The same model as systems of one input and one output: (A, B[:, m], C[p, :], D[p, m]) for every group, output p and
