@@ -13,7 +13,7 @@ import { withTensorFile } from "./files.ts";
 
 /** What to build and how. */
 export interface BuildOptions extends CompileOptions {
-  /** A safetensors file; parameters start from their initializers where absent. */
+  /** A safetensors or PyTorch file; parameters start from their initializers where absent. */
   readonly weights?: string | undefined;
   /** How long the model file may run; see `loadModel`. */
   readonly timeoutMs?: number | undefined;
@@ -62,18 +62,25 @@ export function valuesOf({ loaded, constants }: BuiltModel, seed = 0): Constants
   return init.run({ graph: loaded.graph, constants }, { seed, note: () => undefined, warn: () => undefined }).constants;
 }
 
+/** Files that hold weights, by their ends. */
+const WEIGHTS = /\.(safetensors|pt|pth|bin|ckpt|npz|h5|onnx)$/i;
+
+/** Throws: `model-kind`. */
 async function checkModelPath(path: string): Promise<void> {
+  const fail = (message: string, fix: string): never => {
+    throw new CompileError({ code: "model-kind", message, fix });
+  };
   const info = await stat(path).catch(() => undefined);
+  if (info?.isFile() && WEIGHTS.test(path)) {
+    fail(
+      `${path} holds weights, and nothing that says what is computed with them`,
+      `write the model in a .ts file, its layers named as the tensors are, and give it the weights: recurve build model.ts --weights ${path}`,
+    );
+  }
   if (!info?.isDirectory()) return;
   const checkpoint = await stat(join(path, "config.json")).catch(() => undefined);
-  throw new CompileError({
-    code: "model-kind",
-    message:
-      checkpoint === undefined
-        ? `${path} is a folder, not a model file`
-        : `${path} is a published checkpoint, which this version does not read`,
-    fix: "give a .ts file whose default export is a model",
-  });
+  const what = checkpoint === undefined ? "a folder, not a model file" : "a published checkpoint, which this version does not read";
+  fail(`${path} is ${what}`, "give a .ts file whose default export is a model");
 }
 
 /** Writes what was compiled as a bundle, whole or not at all. Throws: `output-not-ours`, `output-write-failed`. */

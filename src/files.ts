@@ -5,15 +5,20 @@ import { mkdtemp, open, rename, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CompileError } from "./ir/error.ts";
-import { openSafetensors, type ByteSource, type TensorFile } from "./weights/safetensors.ts";
+import { openTensors } from "./weights/open.ts";
+import type { ByteSource, TensorFile } from "./weights/safetensors.ts";
 
-/** Opens a safetensors file, runs `use`, and closes it. The header is read first, tensors when asked for. */
+/** Opens a file of tensors, safetensors or PyTorch's, runs `use`, and closes it. The header is read first, tensors when asked for. */
 export async function withTensorFile<T>(path: string, use: (file: TensorFile) => Promise<T>): Promise<T> {
   const handle = await open(path, "r");
   try {
     const info = await handle.stat();
     if (!info.isFile())
-      throw new CompileError({ code: "file-kind", message: `${path} is not a file`, fix: "give the path of a safetensors file" });
+      throw new CompileError({
+        code: "file-kind",
+        message: `${path} is not a file`,
+        fix: "give the path of a safetensors or PyTorch file",
+      });
     const read = async (start: number, length: number): Promise<Uint8Array> => {
       const buffer = new Uint8Array(length);
       for (let done = 0; done < length;) {
@@ -24,7 +29,7 @@ export async function withTensorFile<T>(path: string, use: (file: TensorFile) =>
       return buffer;
     };
     const source: ByteSource = { label: path, size: info.size, read };
-    return await use(await openSafetensors(source));
+    return await use(await openTensors(source));
   } finally {
     await handle.close();
   }

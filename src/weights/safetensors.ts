@@ -18,11 +18,14 @@ export interface ByteSource {
   readonly read: (start: number, length: number) => Promise<Uint8Array>;
 }
 
-/** Where a tensor of a file lies and what it is. */
+/** What a tensor of a file is. */
 export interface TensorEntry {
   readonly dtype: StoredDType;
   readonly shape: readonly number[];
-  /** In the file. */
+}
+
+/** Where a tensor lies in its file, in bytes. */
+export interface PlacedEntry extends TensorEntry {
   readonly start: number;
   readonly end: number;
 }
@@ -34,6 +37,11 @@ export interface TensorFile {
   readonly metadata: ReadonlyMap<string, string>;
   /** The values of a tensor of `entries`. */
   readonly read: (name: string) => Promise<Float64Array>;
+}
+
+/** A safetensors file says where its tensors lie. */
+export interface SafetensorsFile extends TensorFile {
+  readonly entries: ReadonlyMap<string, PlacedEntry>;
 }
 
 /** The reference implementation's limit. */
@@ -50,9 +58,9 @@ export function bytesSource(bytes: Uint8Array, label = "weights"): ByteSource {
  * Throws: `weights-file-truncated`, `weights-file-header`, `weights-file-duplicate`, `weights-file-dtype`,
  * `weights-file-shape`, `weights-file-offsets`, `weights-file-overlap`.
  */
-export async function openSafetensors(source: ByteSource): Promise<TensorFile> {
+export async function openSafetensors(source: ByteSource): Promise<SafetensorsFile> {
   const { header, dataStart } = await readHeader(source);
-  const entries = new Map<string, TensorEntry>();
+  const entries = new Map<string, PlacedEntry>();
   const metadata = new Map<string, string>();
   for (const [name, value] of Object.entries(header)) {
     if (name === "__metadata__") readMetadata(source, value).forEach(([k, v]) => metadata.set(k, v));
@@ -112,7 +120,7 @@ function readMetadata(source: ByteSource, value: unknown): [string, string][] {
   return entries;
 }
 
-function checkEntry(source: ByteSource, name: string, value: unknown, dataStart: number): TensorEntry {
+function checkEntry(source: ByteSource, name: string, value: unknown, dataStart: number): PlacedEntry {
   const { dtype, shape, data_offsets: offsets } = isRecord(value) ? value : {};
   if (!isStoredDType(dtype)) {
     throw fault(
@@ -137,7 +145,7 @@ function checkEntry(source: ByteSource, name: string, value: unknown, dataStart:
   return { dtype, shape, start: dataStart + begin, end: dataStart + end };
 }
 
-function checkOverlap(source: ByteSource, entries: ReadonlyMap<string, TensorEntry>): void {
+function checkOverlap(source: ByteSource, entries: ReadonlyMap<string, PlacedEntry>): void {
   const placed = [...entries].filter(([, e]) => e.end > e.start).sort(([, a], [, b]) => a.start - b.start);
   placed.forEach(([name, entry], i) => {
     const before = placed[i - 1];

@@ -1,6 +1,7 @@
 import { access, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { pickle, stateDict, torchFile } from "../setup/torch-file.ts";
 import { rawFile } from "../weights/bytes.ts";
 import { cli, floats, scratch, tensorFile } from "./cli.ts";
 import { DENSE, modelFile, TINY, tinyWeights } from "./models.ts";
@@ -128,6 +129,42 @@ describe("build", () => {
     expect(result.code).toBe(1);
     expect(result.err.startsWith(`error[${code}]: `)).toBe(true);
     expect(await readdir(folder)).toEqual(["model.ts"]);
+  });
+
+  test.each(["model.safetensors", "model.pt", "last.ckpt"])(
+    "%s for a model: says that weights are no model, and what to write",
+    async (name) => {
+      const folder = await scratch();
+      const weights = await tensorFile(folder, name, tinyWeights());
+      const result = await cli("build", weights, "-o", join(folder, "out"));
+      expect([result.code, result.out]).toEqual([1, ""]);
+      expect(result.err).toContain(`error[model-kind]: ${weights} holds weights`);
+      expect(result.err).toContain(`recurve build model.ts --weights ${weights}`);
+    },
+  );
+
+  test("weights from a file of torch.save give the bundle that safetensors give", async () => {
+    const folder = await scratch();
+    const model = await modelFile(folder);
+    const { value, storages } = stateDict(
+      tinyWeights().map(({ name, shape, data }) => ({ name, shape, storage: "FloatStorage", data: data as Float32Array })),
+    );
+    await writeFile(
+      join(folder, "w.pt"),
+      torchFile(
+        pickle.dict([
+          ["epoch", pickle.int(3)],
+          ["state_dict", value],
+        ]),
+        storages,
+      ),
+    );
+    await tensorFile(folder, "w.safetensors", tinyWeights());
+    const hash = async (weights: string): Promise<string> => {
+      expect(await cli("build", model, "--weights", join(folder, weights), "-o", join(folder, "out"))).toMatchObject({ code: 0, err: "" });
+      return readFile(join(folder, "out", "weights.safetensors"), "latin1");
+    };
+    expect(await hash("w.pt")).toBe(await hash("w.safetensors"));
   });
 
   test("output-not-ours: a folder of other things is left as it is", async () => {

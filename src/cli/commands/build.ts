@@ -10,7 +10,7 @@ export const build: Command = {
   doc: "Builds a bundle from a model file: shaders, glue, weights, manifest.",
   options: {
     output: { type: "string", short: "o", value: "dir", doc: "folder to write the bundle to" },
-    weights: { type: "string", value: "file", doc: "safetensors file; seeded initial values where absent" },
+    weights: { type: "string", value: "file", doc: "safetensors or PyTorch file; seeded initial values where absent" },
     mode: { type: "string", value: "mode", doc: `run every length by ${FORCED.join(", ")}` },
     "max-length": { type: "string", value: "L", doc: "longest sequence of one run; streams have no end" },
     rate: { type: "string", value: "r", doc: "multiply every step size: 2 for half the sampling rate, 0.5 for twice" },

@@ -12,7 +12,7 @@ export const inspect: Command = {
     kernels: { type: "boolean", doc: "print what every kernel costs" },
     wgsl: { type: "boolean", doc: "print the shaders" },
     html: { type: "string", value: "file", doc: "write a page: graph, poles, impulse responses, costs, memory plan" },
-    weights: { type: "string", value: "file", doc: "safetensors file, where a model file is given" },
+    weights: { type: "string", value: "file", doc: "safetensors or PyTorch file, where a model file is given" },
     "max-length": { type: "string", value: "L", doc: "longest sequence of one run, where a model file is given" },
   },
   run: async (given, terminal) => {

@@ -10,7 +10,7 @@ export const run: Command = {
   operands: ["bundle"],
   doc: "Runs a bundle on the tensors of a safetensors file and writes its outputs to another.",
   options: {
-    input: { type: "string", short: "i", value: "file", doc: "safetensors file with the model's inputs, by name" },
+    input: { type: "string", short: "i", value: "file", doc: "safetensors or PyTorch file with the model's inputs, by name" },
     output: { type: "string", short: "o", value: "file", doc: "safetensors file to write the outputs to" },
     mode: { type: "string", value: "mode", doc: `${MODES.join(", ")}; auto where absent` },
   },

@@ -12,7 +12,7 @@ export const verify: Command = {
     cases: { type: "string", value: "n", doc: "random cases; 5 where absent" },
     seed: { type: "string", value: "n", doc: "seed of the cases; 0 where absent" },
     longest: { type: "string", value: "L", doc: "longest sequence; 256 where absent, because the interpreter is slow" },
-    weights: { type: "string", value: "file", doc: "safetensors file, where a model file is given" },
+    weights: { type: "string", value: "file", doc: "safetensors or PyTorch file, where a model file is given" },
     json: { type: "boolean", doc: "print JSON" },
   },
   run: async (given, terminal) => {
