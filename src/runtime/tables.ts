@@ -47,14 +47,19 @@ export const diagonal: TableMaker = ({ abar = none, gain = none }, { abar: shape
   return { left, right, recurrence };
 };
 
-/** out = a b for N x N matrices, row-major. */
+/** out = a b for N x N matrices, row-major: four rows of b at a time, so that each element of out is read and written N / 4 times. */
 function multiply(a: Float64Array, b: Float64Array, N: number): Float64Array {
   const out = new Float64Array(N * N);
-  for (let i = 0; i < N; i++)
-    for (let k = 0; k < N; k++) {
-      const aik = a[i * N + k] ?? 0;
-      for (let j = 0; j < N; j++) out[i * N + j] = (out[i * N + j] ?? 0) + aik * (b[k * N + j] ?? 0);
+  for (let i = 0; i < N; i++) {
+    const of = (k: number): number => (k < N ? (a[i * N + k] ?? 0) : 0);
+    const row = i * N;
+    for (let k = 0; k < N; k += 4) {
+      const [a0, a1, a2, a3] = [of(k), of(k + 1), of(k + 2), of(k + 3)];
+      const [p0, p1, p2, p3] = [k * N, (k + 1) * N, (k + 2) * N, (k + 3) * N];
+      for (let j = 0; j < N; j++)
+        out[row + j] = (out[row + j] ?? 0) + a0 * (b[p0 + j] ?? 0) + a1 * (b[p1 + j] ?? 0) + a2 * (b[p2 + j] ?? 0) + a3 * (b[p3 + j] ?? 0);
     }
+  }
   return out;
 }
 
@@ -62,8 +67,12 @@ function multiply(a: Float64Array, b: Float64Array, N: number): Float64Array {
 function apply(m: Float64Array, x: Float64Array, transpose: boolean): Float64Array {
   const N = x.length;
   const out = new Float64Array(N);
-  for (let i = 0; i < N; i++)
-    for (let j = 0; j < N; j++) out[i] = (out[i] ?? 0) + (m[transpose ? j * N + i : i * N + j] ?? 0) * (x[j] ?? 0);
+  const [outer, inner] = transpose ? [1, N] : [N, 1];
+  for (let i = 0; i < N; i++) {
+    let sum = 0;
+    for (let j = 0; j < N; j++) sum += (m[i * outer + j * inner] ?? 0) * (x[j] ?? 0);
+    out[i] = sum;
+  }
   return out;
 }
 
@@ -125,7 +134,7 @@ export const dplr: TableMaker = (
     const [ps, qs] = [p, q].map((data) => Array.from({ length: R }, (_, r) => of(data, r, R))) as [Float64Array[], Float64Array[]];
     const row = of(c).slice();
     for (let i = 0; i < block; i++) {
-      for (let m = 0; m < S; m++) left[(h * S + m) * block + i] = m % 2 === 0 ? (row[m] ?? 0) : -(row[m] ?? 0);
+      writeColumn(left, h * S * block + i, block, row);
       rowStep(row, a, ps, qs);
     }
     let jump = realStep(a, ps, qs);
@@ -135,19 +144,19 @@ export const dplr: TableMaker = (
       right.set(column, (h * blocks + j) * S);
       column = apply(jump, column, false);
     }
-    for (let m = 0; m < S; m++) {
-      const put = (part: number, value = 0): void => void (recurrence[((part + (m % 2)) * N + (m >> 1)) * H + h] = value);
-      const value = a[m] ?? 0;
-      put(0, value);
-      put(2, value - Math.fround(value));
-      put(4, b[m]);
-      put(6, c[h * S + m]);
-      ps.forEach((x, r) => put(8 + 4 * r, x[m]));
-      qs.forEach((x, r) => put(10 + 4 * r, x[m]));
-    }
+    const high = Float64Array.from(a, Math.fround);
+    const low = a.map((value, m) => value - (high[m] ?? 0));
+    [high, low, b, of(c), ...ps.flatMap((x, r) => [x, qs[r] ?? none])].forEach((values, q) =>
+      values.forEach((value, m) => (recurrence[((2 * q + (m % 2)) * N + (m >> 1)) * H + h] = value)),
+    );
   }
   return { left, right, recurrence };
 };
+
+/** Writes a row that gives Re(sum_n row_n x_n) as one on (Re x_0, Im x_0, ..), its elements `stride` apart. */
+function writeColumn(out: Float32Array, from: number, stride: number, row: Float64Array): void {
+  for (let m = 0; m < row.length; m++) out[from + m * stride] = m % 2 === 0 ? (row[m] ?? 0) : -(row[m] ?? 0);
+}
 
 /** row <- row Abar, for a row that gives Re(sum_n row_n x_n). */
 function rowStep(row: Float64Array, a: Float64Array, ps: readonly Float64Array[], qs: readonly Float64Array[]): void {
@@ -161,9 +170,7 @@ function rowStep(row: Float64Array, a: Float64Array, ps: readonly Float64Array[]
     row[m] = re * ar - im * ai;
     row[m + 1] = re * ai + im * ar;
   }
-  qs.forEach((x, r) => {
-    for (let m = 0; m < row.length; m++) row[m] = (row[m] ?? 0) - (inner[r] ?? 0) * (x[m] ?? 0);
-  });
+  for (const [r, x] of qs.entries()) for (let m = 0; m < row.length; m++) row[m] = (row[m] ?? 0) - (inner[r] ?? 0) * (x[m] ?? 0);
 }
 
 /** Abar as a matrix on (Re x_0, Im x_0, Re x_1, ..). */
