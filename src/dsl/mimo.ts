@@ -1,10 +1,8 @@
 /** Layers that are one system of all channels (MIMO): `s5` and `lru`. */
 import { lru as lruFamily } from "../ssm/families/lru.ts";
 import { s5 as s5Family } from "../ssm/families/s5.ts";
-import { checkState, deltaRange, familyNode, familyParam, familyParams, type FamilyOptions } from "./family-layer.ts";
-import { add } from "./pointwise.ts";
+import { checkState, deltaRange, familyNode, familyParams, type FamilyOptions } from "./family-layer.ts";
 import type { Sequence, Tensor } from "./tensor.ts";
-import { reverse } from "./time.ts";
 import { fail, layerName, type Named } from "./trace.ts";
 
 /** Options of `s5`. */
@@ -15,20 +13,17 @@ export interface S5Options extends FamilyOptions {
   readonly blocks?: number;
   /** Whether each stored state stands for itself and its conjugate; it does unless this is false. */
   readonly conjSym?: boolean;
-  /** Whether a second output matrix reads the states of the sequence backwards, the present included: `C1`, `C2`. */
-  readonly bidirectional?: boolean;
   /** Whether poles that decay slower than e^{-1e-4 t}, or grow, are moved there. */
   readonly clipEigs?: boolean;
 }
 
 /**
  * S5: one diagonal complex system whose states read and write every channel.
- * Shapes, with P stored states: `Lambda_re`, `Lambda_im` `[P]`, `B` `[P H 2]`, `C` `[H P 2]` (bidirectional: `C1`, `C2`), `D`
- * `[H]`, `log_step` `[P 1]`.
+ * Shapes, with P stored states: `Lambda_re`, `Lambda_im` `[P]`, `B` `[P H 2]`, `C` `[H P 2]`, `D` `[H]`, `log_step` `[P 1]`.
  * Source: Smith et al. 2023 (2208.04933), section 3; names of lindermanlab/S5.
  */
 export function s5<S extends Sequence>(x: Tensor<S>, options: S5Options = {}): Tensor<S> {
-  const { state = 64, blocks = 1, conjSym = true, clipEigs = false, bidirectional = false, discretize = "zoh" } = options;
+  const { state = 64, blocks = 1, conjSym = true, clipEigs = false } = options;
   checkState(state);
   const stored = conjSym ? state / 2 : state;
   if (!Number.isInteger(blocks) || blocks < 1 || !Number.isInteger(stored / blocks))
@@ -43,14 +38,7 @@ export function s5<S extends Sequence>(x: Tensor<S>, options: S5Options = {}): T
     options: { conj_sym: conjSym, clip_eigs: clipEigs, blocks, ...deltaRange(options.delta) },
     sizes: { P: stored },
   };
-  const layer = layerName("s5", options.name);
-  const params = familyParams(system, x.shape.H, layer, (param) => (bidirectional && param === "C" ? "C1" : param));
-  const causal = familyNode(x, system, discretize, params);
-  if (!bidirectional) return causal;
-  const second = familyParam(system, x.shape.H, "C", layer, "C2");
-  const back = { ...system, options: { ...system.options, skip: false } };
-  const place = Object.keys(s5Family.params).indexOf("C");
-  return add(causal, reverse(familyNode(reverse(x), back, discretize, params.with(place, second))));
+  return familyNode(x, system, options.discretize ?? "zoh", familyParams(system, x.shape.H, layerName("s5", options.name)));
 }
 
 /** Options of `lru`. */

@@ -40,16 +40,45 @@ export function s4d<S extends Sequence>(x: Tensor<S>, options: S4dOptions = {}):
 export interface DenseOptions extends FamilyOptions {
   /** N, the rows of A. */
   readonly state: number;
-  /** Where A and B start without weights: HiPPO-LegS (where absent), or a random stable matrix. */
-  readonly init?: "legs" | "random";
+  /** The basis that A and B start from without weights; `legs` where absent. `docs/bases.md` says what each remembers. */
+  readonly init?: BasisName;
+  /** Length of the window that `legt`, `lmu`, `fourier`, `fourier2`, `fourier_decay`, `fru` and `chebt` remember, in units of time. */
+  readonly window?: number;
+  /** Of `glagt`: from 0 up to 1. */
+  readonly alpha?: number;
+  /** Of `lagt`, `tlagt` and `glagt`: above 0. */
+  readonly beta?: number;
 }
+
+/** Bases that a `dense` system may start from. */
+export type BasisName =
+  | "legs"
+  | "legsd"
+  | "legt"
+  | "lmu"
+  | "lagt"
+  | "tlagt"
+  | "glagt"
+  | "fourier"
+  | "fout"
+  | "fourier2"
+  | "fourier_decay"
+  | "foud"
+  | "fourier_diag"
+  | "fru"
+  | "chebt"
+  | "random"
+  | "diagonal"
+  | "rotation";
 
 /**
  * A system whose matrices are parameters in full, the same on every channel.
  * Shapes: `A` `[N N]`, `B` `[N 1]`, `C` `[1 N]`, `D` `[1 1]`, `delta` `[]`.
  */
 export function dense<S extends Sequence>(x: Tensor<S>, options: DenseOptions): Tensor<S> {
-  return familyLayer(denseFamily, x, options.state, { init: options.init ?? "legs" }, options, (name) => name);
+  const { state, init = "legs", window, alpha, beta } = options;
+  const given = Object.entries({ window, alpha, beta }).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]));
+  return familyLayer(denseFamily, x, state, { init, ...(Object.fromEntries(given) as Options) }, options, (name) => name);
 }
 
 /** A family on every channel, its parameters under `leaf` names. */

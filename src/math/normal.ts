@@ -1,20 +1,15 @@
 /**
  * Unitary diagonalisation of a real normal matrix (A A^T = A^T A: symmetric, skew, orthogonal, and their sums that
  * commute) through its real Schur form, and the residual that says whether a matrix is one. Eigenvalues are Rayleigh
- * quotients, so their error is of the order of the residual squared.
+ * quotients, so their error is of the order of the residual squared. A multiple of I plus a skew matrix takes the shorter
+ * way of `skew.ts`.
  */
 import { abs, add, complex, type Complex, conj, mul, scale, sub } from "./complex.ts";
 import { hessenberg } from "./hessenberg.ts";
-import { applyComplex, entry, frobenius, type Matrix, multiply, transpose } from "./matrix.ts";
+import { applyComplex, entry, frobenius, type Matrix, matrix } from "./matrix.ts";
 import { schur } from "./schur.ts";
+import { type Mode, skewModes } from "./skew.ts";
 import { tridiagonalEigen } from "./tridiagonal.ts";
-
-/** An eigenvalue with a unit eigenvector; `paired` ones stand for their conjugates too and have Im < 0. */
-export interface Mode {
-  readonly lambda: Complex;
-  readonly vector: readonly Complex[];
-  readonly paired: boolean;
-}
 
 export interface NormalEigen {
   readonly modes: readonly Mode[];
@@ -34,23 +29,59 @@ function blockVector(Q: Matrix, start: number, paired: boolean): Complex[] {
   );
 }
 
+/** c where A is c I plus a skew matrix, to rounding. */
+function skewShift(A: Matrix): number | undefined {
+  const n = A.rows;
+  let trace = 0;
+  for (let i = 0; i < n; i++) trace += entry(A, i, i);
+  const shift = trace / n;
+  const limit = Number.EPSILON * frobenius(A);
+  for (let i = 0; i < n; i++)
+    for (let j = 0; j <= i; j++) if (!(Math.abs((entry(A, i, j) + entry(A, j, i)) / 2 - (i === j ? shift : 0)) <= limit)) return undefined;
+  return shift;
+}
+
+function schurVectors(A: Matrix): Pick<Mode, "vector" | "paired">[] {
+  const { Q, blocks } = schur(A);
+  return blocks.map(({ start, size }) => ({ vector: blockVector(Q, start, size === 2), paired: size === 2 }));
+}
+
+function skewVectors(A: Matrix): readonly Mode[] {
+  return skewModes(matrix(A.rows, A.rows, (i, j) => (entry(A, i, j) - entry(A, j, i)) / 2));
+}
+
 /** Shapes: A `[N N]`. A residual above rounding says that A is not normal, and that the modes are not its eigenvectors. */
 export function normalEigen(A: Matrix): NormalEigen {
-  const { Q, blocks } = schur(A);
   let sum = 0;
-  const modes = blocks.map(({ start, size }): Mode => {
-    const paired = size === 2;
-    const v = blockVector(Q, start, paired);
+  const vectors = skewShift(A) === undefined ? schurVectors(A) : skewVectors(A);
+  const modes = vectors.map(({ vector: v, paired }): Mode => {
     const image = applyComplex(A, v);
     const lambda = scale(dot(v, image), 1 / dot(v, v).re);
     const error = v.reduce((total, x, i) => total + abs(sub(image[i] ?? complex(NaN), mul(lambda, x))) ** 2, 0);
     sum += paired ? 2 * error : error;
     return lambda.im > 0 ? { lambda: conj(lambda), vector: v.map(conj), paired } : { lambda, vector: v, paired };
   });
-  const gram = multiply(transpose(Q), Q);
-  const defect = gram.data.reduce((worst, x, i) => Math.max(worst, Math.abs(x - (i % (A.rows + 1) === 0 ? 1 : 0))), 0);
   const norm = frobenius(A);
-  return { modes, residual: norm === 0 ? 0 : Math.sqrt(sum) / norm, defect };
+  return { modes, residual: norm === 0 ? 0 : Math.sqrt(sum) / norm, defect: defectOf(modes, A.rows) };
+}
+
+/** The largest entry of |W^T W - I|, W the real vectors and of each pair sqrt 2 times the two parts. */
+function defectOf(modes: readonly Mode[], n: number): number {
+  const W = modes.flatMap(({ vector, paired }) =>
+    paired
+      ? [Float64Array.from(vector, (z) => Math.SQRT2 * z.re), Float64Array.from(vector, (z) => Math.SQRT2 * z.im)]
+      : [Float64Array.from(vector, (z) => z.re)],
+  );
+  let worst = 0;
+  W.forEach((a, i) => {
+    for (let j = 0; j <= i; j++) {
+      const b = W[j];
+      let sum = i === j ? -1 : 0;
+      for (let k = 0; k < n; k++) sum += (a[k] ?? NaN) * (b?.[k] ?? NaN);
+      worst = Math.max(worst, Math.abs(sum));
+    }
+  });
+  return worst;
 }
 
 /** Shapes: S `[N N]` symmetric. The largest eigenvalue. */

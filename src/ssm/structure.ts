@@ -1,7 +1,8 @@
 /** Finds structure in a dense system instead of being told: diagonal and normal state matrices become poles. */
 import { add, complex, complexArray, type Complex, conj, scale } from "../math/complex.ts";
 import { entry, type Matrix, matrixOf } from "../math/matrix.ts";
-import { type Mode, normalEigen } from "../math/normal.ts";
+import { normalEigen } from "../math/normal.ts";
+import type { Mode } from "../math/skew.ts";
 import type { DenseSystem, DiagonalSystem } from "./system.ts";
 
 /** The largest ||A V - V Lambda|| / ||A|| a diagonal form may have. */

@@ -6,13 +6,13 @@ import { arg, call, constant, type Expr } from "../../src/ir/expr.ts";
 import type { Constant, Graph, Init, SsmForm, SystemEntries, TensorType, ValueId } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
 import { complex } from "../../src/math/complex.ts";
-import { legs } from "../../src/math/hippo.ts";
 import { type Matrix, matrix } from "../../src/math/matrix.ts";
 import { type Random, random } from "../../src/math/random.ts";
 import { discretize } from "../../src/passes/discretize.ts";
 import { init } from "../../src/passes/init.ts";
 import type { Module } from "../../src/passes/pass.ts";
 import { structure } from "../../src/passes/structure.ts";
+import { basisOf } from "../../src/ssm/bases.ts";
 import { discretizeSystem } from "../../src/ssm/discretize.ts";
 import { zoh } from "../../src/ssm/discretizations/zoh.ts";
 import { evaluateSystem } from "../../src/ssm/evaluate.ts";
@@ -231,7 +231,7 @@ describe("dense", () => {
   });
 
   test("LegS is never diagonalised", () => {
-    const { A, B } = legs(16);
+    const { A, B } = basisOf("legs", 16);
     const { kind, warnings } = through(denseGraph(1, entriesOf(A, B, B), []), 1);
     expect(kind).toBe("dense");
     expect(warnings).toEqual([]);
@@ -396,7 +396,7 @@ describe("warnings and refusals", () => {
       /euler makes a stable pole unstable \(\|abar\| = 1\.378/,
     );
     expect(through(denseGraph(1, entriesOf(spring, [0, 1], [1, 0]), []), 1).warnings).toEqual([]);
-    const { A, B } = legs(8);
+    const { A, B } = basisOf("legs", 8);
     expect(through(denseGraph(1, entriesOf(A, B, B), [], euler), 1).warnings).toEqual([]);
   });
 

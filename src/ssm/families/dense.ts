@@ -10,8 +10,8 @@
  * Arguments: x, then A, B, C, D; or, with closed-form entries, the parameters that `$k` of the entries number element by
  * element (see `entries.ts`). Last the step size delta, unless the option `delta` fixes it.
  */
-import { legs } from "../../math/hippo.ts";
 import { logUniform } from "../../math/random.ts";
+import { basisNames, basisOf } from "../bases.ts";
 import { defineFamily, type Values } from "../family.ts";
 
 /** Repeats one system's values for every group, or keeps one set where all share it. */
@@ -31,7 +31,10 @@ export const dense = defineFamily({
     delta: { doc: "Step size.", dims: [], or: [["G"]] },
   },
   options: {
-    init: { doc: "Where A and B start: HiPPO-LegS, or a random stable normal matrix.", default: "legs", choices: ["legs", "random"] },
+    init: { doc: "The basis that A and B start from.", default: "legs", choices: basisNames },
+    window: { doc: "Length of the basis' window in units of time; 0 is the basis' own.", default: 0 },
+    alpha: { doc: "Laguerre's alpha, from 0 up to 1.", default: 0 },
+    beta: { doc: "Laguerre's beta, above 0; 0 is the basis' own.", default: 0 },
     dt_min: { doc: "Least step size at the start.", default: 0.001 },
     dt_max: { doc: "Largest step size at the start.", default: 0.1 },
     delta: { doc: "A step size that is no parameter; 0 where it is one.", default: 0 },
@@ -39,13 +42,12 @@ export const dense = defineFamily({
   init: {
     A: ({ sizes: { N }, count, options, random }) => {
       const data = new Float64Array(count);
-      for (let start = 0; start < count; start += N * N)
-        data.set(options.init === "legs" ? legs(N).A.data : decayingRotation(N, random.normal), start);
+      for (let start = 0; start < count; start += N * N) data.set(basisOf(options.init, N, options, random).A.data, start);
       return data;
     },
-    B: ({ sizes: { N, M = 1 }, options, random }) => {
-      const { B } = legs(N);
-      return options.init === "legs" ? (i) => B[Math.floor(i / M) % N] ?? NaN : random.normal;
+    B: ({ sizes: { N, M = 1 }, count, options, random }) => {
+      const columns = Array.from({ length: count / N }, () => basisOf(options.init, N, options, random).B);
+      return (i) => columns[Math.floor(i / (N * M)) * M + (i % M)]?.[Math.floor(i / M) % N] ?? NaN;
     },
     C: ({ random }) => random.normal,
     D: ({ random }) => random.normal,
@@ -71,17 +73,3 @@ export const dense = defineFamily({
     };
   },
 });
-
-/** -I/2 plus a random skew matrix: normal, and every pole decays alike. */
-function decayingRotation(n: number, normal: () => number): Float64Array {
-  const data = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) {
-    data[i * n + i] = -0.5;
-    for (let j = 0; j < i; j++) {
-      const x = normal();
-      data[i * n + j] = x;
-      data[j * n + i] = -x;
-    }
-  }
-  return data;
-}

@@ -2,19 +2,18 @@
  * S4D: a diagonal complex A of conjugate pairs, B = 1, in the parameters of the minimal reference implementation.
  * lambda = -exp(log_A_real) + i A_imag, delta = exp(log_dt).
  */
-import { complex, complexArray } from "../../math/complex.ts";
-import { legsPoles } from "../../math/hippo.ts";
-import { logUniform } from "../../math/random.ts";
+import { complex, type Complex, complexArray } from "../../math/complex.ts";
+import { logUniform, type Random } from "../../math/random.ts";
 import { defineFamily } from "../family.ts";
+import { diagonalPoles, poleRules } from "../nplr.ts";
 
-/** Frequencies A_imag of the stored half for full state size N, in closed form. */
-const frequencies: Readonly<Record<string, (n: number, N: number) => number>> = {
-  lin: (n) => Math.PI * n,
-  inv: (n, N) => (N / Math.PI) * (N / (2 * n + 1) - 1),
-  inv2: (n, N) => (N / Math.PI) * (N / (n + 1) - 1),
-  quad: (n) => (1 + 2 * n) ** 2 / Math.PI,
-  real: () => 0,
-};
+/** The poles of every channel; the rule `random` draws them anew for each. */
+function rows(rule: string, N: number, count: number, random: Random): readonly Complex[] {
+  const channels = Array.from({ length: (2 * count) / N });
+  if (rule === "random") return channels.flatMap(() => diagonalPoles(rule, N, random));
+  const poles = diagonalPoles(rule, N, random);
+  return channels.flatMap(() => poles);
+}
 
 export const s4d = defineFamily({
   name: "s4d",
@@ -29,7 +28,7 @@ export const s4d = defineFamily({
     D: { doc: "Skip connection.", dims: ["H"] },
   },
   options: {
-    init: { doc: "Where the poles start.", default: "lin", choices: ["lin", "inv", "inv2", "quad", "real", "legs", "random"] },
+    init: { doc: "Where the poles start.", default: "lin", choices: poleRules },
     dt_min: { doc: "Least step size at the start.", default: 0.001 },
     dt_max: { doc: "Largest step size at the start.", default: 0.1 },
   },
@@ -40,15 +39,13 @@ export const s4d = defineFamily({
       () =>
         random.normal() * Math.SQRT1_2,
     log_dt: ({ random, options }) => logUniform(random, options.dt_min, options.dt_max),
-    log_A_real:
-      ({ sizes: { N }, options }) =>
-      (i) =>
-        options.init === "real" ? Math.log1p(i % (N / 2)) : Math.log(0.5),
-    A_imag: ({ sizes: { N }, options, random }) => {
-      if (options.init === "random") return () => Math.exp(random.normal());
-      const legs = options.init === "legs" ? legsPoles(N) : undefined;
-      const closed = frequencies[options.init];
-      return (i) => legs?.[i % (N / 2)] ?? closed?.(i % (N / 2), N) ?? NaN;
+    log_A_real: ({ sizes: { N }, count, options, random }) => {
+      const poles = rows(options.init, N, count, random);
+      return (i) => Math.log(-(poles[i]?.re ?? NaN));
+    },
+    A_imag: ({ sizes: { N }, count, options, random }) => {
+      const poles = rows(options.init, N, count, random);
+      return (i) => 0 - (poles[i]?.im ?? NaN);
     },
     D: ({ random }) => random.normal,
   },

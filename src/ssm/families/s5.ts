@@ -6,7 +6,7 @@
 import { complex, type Complex, complexArray, conj, complexAt } from "../../math/complex.ts";
 import { matrix } from "../../math/matrix.ts";
 import { logUniform, type Random } from "../../math/random.ts";
-import { skewEigen } from "../../math/skew.ts";
+import { skewModes } from "../../math/skew.ts";
 import { defineFamily } from "../family.ts";
 
 /** The least decay that `clip_eigs` leaves. */
@@ -15,8 +15,10 @@ const clip = -1e-4;
 /** Eigenvalues and eigenvectors of -I/2 + skew, the normal part of LegS; those with Im < 0 first. */
 function legsModes(N: number): { readonly lambda: (n: number) => Complex; readonly vectors: readonly (readonly Complex[])[] } {
   const r = (n: number): number => Math.sqrt(2 * n + 1);
-  const { frequencies, vector } = skewEigen(matrix(N, N, (n, k) => (Math.sign(k - n) * r(n) * r(k)) / 2));
-  return { lambda: (n) => complex(-0.5, frequencies[n] ?? NaN), vectors: Array.from({ length: N }, (_, n) => vector(n)) };
+  const half = skewModes(matrix(N, N, (n, k) => (Math.sign(k - n) * r(n) * r(k)) / 2));
+  const partners = half.filter((m) => m.paired).map((m) => ({ lambda: conj(m.lambda), vector: m.vector.map(conj) }));
+  const modes = [...half, ...partners.reverse()];
+  return { lambda: (n) => complex(-0.5, modes[n]?.lambda.im ?? NaN), vectors: modes.map((m) => m.vector) };
 }
 
 interface Blocks {

@@ -1,0 +1,179 @@
+/** Bases: golden matrices, the structure they claim, their functions in closed form, and what they refuse. */
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { expm } from "../../src/math/expm.ts";
+import { entry, frobenius, matrix, matrixOf, multiply, scaleMatrix } from "../../src/math/matrix.ts";
+import { random } from "../../src/math/random.ts";
+import { chebyshev, gamma, laguerre, legendre } from "../../src/math/special.ts";
+import { bases, basisNamed, basisOf, type PartialBasisOptions, type SizedBasis } from "../../src/ssm/bases.ts";
+import type { Basis, BasisOptions } from "../../src/ssm/basis.ts";
+import { zoh } from "../../src/ssm/discretizations/zoh.ts";
+import { goldenCases, relativeError } from "../math/golden.ts";
+
+interface GoldenBasis {
+  readonly measure: string;
+  readonly args: { readonly alpha?: number; readonly beta?: number };
+  readonly N: number;
+  readonly A: readonly (readonly number[])[];
+  readonly B: readonly number[];
+  readonly P?: readonly (readonly number[])[];
+}
+
+describe("golden matrices to 1e-12", () => {
+  const cases = goldenCases<GoldenBasis>("hippo.json");
+  test.each([...new Set(cases.map((c) => c.measure))])("%s", (measure) => {
+    for (const { args, N, A, B, P = [] } of cases.filter((c) => c.measure === measure)) {
+      const made = basisOf(measure, N, args);
+      expect(relativeError(made.A.data, A.flat())).toBeLessThan(1e-12);
+      expect(relativeError(made.B, B)).toBeLessThan(1e-12);
+      P.forEach((row, r) => expect(relativeError(made.lowRank?.P[r] ?? new Float64Array(N), row)).toBeLessThan(1e-12));
+    }
+  });
+});
+
+test("gamma: factorials, and its reflection", () => {
+  for (let n = 1, factorial = 1; n < 15; factorial *= n++) expect(Math.abs(gamma(n) / factorial - 1)).toBeLessThan(1e-14);
+  for (const x of [0.01, 0.25, 0.5, 0.9])
+    expect(Math.abs((gamma(x) * gamma(1 - x) * Math.sin(Math.PI * x)) / Math.PI - 1)).toBeLessThan(1e-14);
+});
+
+test("polynomials: T_n(cos a) = cos n a, P_n(1) = 1 and P_n(-1) = (-1)^n, L_n(0) = binom(n + alpha, n)", () => {
+  for (let n = 0; n < 12; n++) {
+    expect(chebyshev(n, Math.cos(0.3))).toBeCloseTo(Math.cos(0.3 * n), 13);
+    expect(legendre(n, 1)).toBeCloseTo(1, 13);
+    expect(legendre(n, -1)).toBeCloseTo(n % 2 === 0 ? 1 : -1, 13);
+    expect(laguerre(n, 0, 0.5)).toBeCloseTo(gamma(n + 1.5) / gamma(1.5) / gamma(n + 1), 12);
+  }
+});
+
+const sizes = fc.integer({ min: 1, max: 6 }).map((n) => 2 * n);
+const ages = fc.double({ min: 0, max: 1, noNaN: true });
+/** A basis with options that it reads. */
+const sized = (name: string, N: number, pick: number): SizedBasis => {
+  const { reads } = basisNamed(name);
+  const values: BasisOptions = { window: 0.5 + 2 * pick, alpha: 0.1 + 0.8 * pick, beta: 0.2 + pick };
+  const given: PartialBasisOptions = Object.fromEntries(reads.map((key) => [key, values[key]]));
+  return basisOf(name, N, given, random(5, name));
+};
+/** e^{sA} B */
+const responses = ({ A, B }: SizedBasis, s: number): Float64Array => multiply(expm(scaleMatrix(A, s)), matrixOf(B.length, 1, B)).data;
+
+const named = (list: readonly Basis[]): [string, Basis][] => list.map((b) => [b.name, b]);
+
+describe("has matrices of its size at every even N, and is in the documentation with its timescale", () => {
+  test.each(named(bases))("%s", (name, basis) => {
+    for (const N of [1, 2, 8]) {
+      const { A, B } = basisOf(name, N, {}, random(1, name));
+      expect([A.rows, A.cols, B.length]).toEqual([N, N, N]);
+      expect([...A.data, ...B].every(Number.isFinite)).toBe(true);
+    }
+    const page = readFileSync(new URL("../../docs/bases.md", import.meta.url), "utf8");
+    expect(page).toContain(`| \`${name}\` |`);
+    expect(page).toContain(basis.timescale);
+  });
+});
+
+describe("A + P P^T is a multiple of I plus a skew matrix, to rounding", () => {
+  test.each(named(bases.filter((b) => b.lowRank !== undefined)))("%s", (name) => {
+    fc.assert(
+      fc.property(sizes, ages, (N, pick) => {
+        const { A, lowRank } = sized(name, N, pick);
+        const rows = lowRank?.P ?? [];
+        const twice = matrix(
+          N,
+          N,
+          (i, j) =>
+            entry(A, i, j) +
+            entry(A, j, i) -
+            (i === j ? 2 * (lowRank?.shift ?? NaN) : 0) +
+            2 * rows.reduce((sum, p) => sum + (p[i] ?? NaN) * (p[j] ?? NaN), 0),
+        );
+        expect(frobenius(twice)).toBeLessThanOrEqual(2e-15 * frobenius(A));
+      }),
+    );
+  });
+});
+
+describe("e^{sA} B is its functions, at every age", () => {
+  test.each(named(bases.filter((b) => b.functions?.exact === true)))("%s", (name, basis) => {
+    fc.assert(
+      fc.property(sizes, ages, ages, (N, pick, age) => {
+        const made = sized(name, N, pick);
+        const s = age * (basis.memory === "window" ? made.options.window : 6);
+        const want = Array.from(made.B, (_, n) => made.functions?.kernel?.(n, s, made.options) ?? NaN);
+        // The finite series of chebt's nilpotent A cancels: its rounding is that of the sum of absolute values.
+        const { A, B } = made;
+        const absolute = responses({ ...made, A: { ...A, data: A.data.map(Math.abs) }, B: B.map(Math.abs) }, s);
+        const cancelled = name === "chebt" ? Math.max(...absolute) / Math.max(...want.map(Math.abs)) : 0;
+        expect(relativeError(responses(made, s), want)).toBeLessThan(Math.max(1e-13, 1e-15 * cancelled));
+      }),
+    );
+  });
+});
+
+/** The state after a smooth input has come in for a long time, and the reconstruction of the input at an age. */
+function reconstruct(made: SizedBasis, u: (t: number) => number, time: number, steps: number): (s: number) => number {
+  const { A, B, functions, options } = made;
+  const delta = time / steps;
+  // The mean of both ends of each step: the hold is then right to second order.
+  const step = zoh.dense(A, matrixOf(B.length, 1, B), delta) ?? expect.fail("zoh exists");
+  let x = matrixOf(B.length, 1, new Float64Array(B.length));
+  for (let k = 0; k < steps; k++) {
+    const held = (u(k * delta) + u((k + 1) * delta)) / 2;
+    const next = multiply(step.abar, x).data;
+    x = matrixOf(
+      B.length,
+      1,
+      next.map((v, i) => v + (step.bbar.data[i] ?? NaN) * held),
+    );
+  }
+  return (s) => x.data.reduce((sum, v, n) => sum + v * (functions?.weight?.(n, s, options) ?? NaN), 0);
+}
+
+describe("the past is reconstructed from the state", () => {
+  /** Sets in smoothly, so that no jump lies in the past. */
+  const wave = (t: number): number => (Math.sin(0.6 * t) + 0.4 * Math.cos(t + 1)) * Math.sin((Math.PI * Math.min(t, 6)) / 12) ** 4;
+  const time = 12;
+  test.each([
+    ["legs", 12, {}, 2],
+    ["legt", 4, { window: 3 }, 3],
+    ["lmu", 4, { window: 3 }, 3],
+    ["lagt", 20, {}, 4],
+    ["tlagt", 20, { beta: 0.5 }, 4],
+    ["glagt", 20, { alpha: 0.3, beta: 0.5 }, 4],
+    ["fourier", 32, { window: 3 }, 2.5],
+    ["fourier2", 32, { window: 3 }, 2.5],
+  ] as const)("%s: N = %i leaves some error, twice as many states much less", (name, N, options, oldest) => {
+    const error = (states: number): number => {
+      const at = reconstruct(basisOf(name, states, options), wave, time, 1200);
+      const ages = Array.from({ length: 20 }, (_, i) => (0.2 + 0.04 * i) * oldest);
+      return Math.hypot(...ages.map((s) => at(s) - wave(time - s))) / Math.sqrt(20);
+    };
+    const [coarse, fine] = [error(N), error(2 * N)];
+    expect(coarse).toBeLessThan(0.3);
+    expect(fine).toBeLessThan(0.65 * coarse);
+  });
+});
+
+test("legt and lmu are one memory: x_lmu = (-1)^n r_n x_legt", () => {
+  const [a, b] = [basisOf("legt", 7, { window: 3 }), basisOf("lmu", 7, { window: 3 })];
+  for (const s of [0.1, 1, 2.5]) {
+    const [x, y] = [responses(a, s), responses(b, s)];
+    y.forEach((v, n) => expect(v).toBeCloseTo((n % 2 === 0 ? 1 : -1) * Math.sqrt(2 * n + 1) * (x[n] ?? NaN), 12));
+  }
+});
+
+describe("refusals", () => {
+  test.each([
+    ["hippo", 4, {}, "ssm-option", /no basis/],
+    ["legs", 4, { window: 2 }, "ssm-option", /has no window/],
+    ["lagt", 4, { alpha: 0.5 }, "ssm-option", /has no alpha/],
+    ["legt", 4, { window: -1 }, "ssm-option", /window of -1/],
+    ["glagt", 4, { alpha: 1 }, "ssm-option", /alpha of 1/],
+    ["lagt", 4, { beta: -2 }, "ssm-option", /beta of -2/],
+    ["fourier", 5, {}, "ssm-state-odd", /cannot be odd/],
+  ] as const)("%s, N = %i, %o", (name, N, options, code, message) => {
+    expect(() => basisOf(name, N, options)).toThrowError(expect.objectContaining({ code, message: expect.stringMatching(message) }));
+  });
+});
