@@ -35,7 +35,7 @@ export const costs: Bench = {
   device: false,
   run: async () => {
     const compiled = await compileGraph(classifier().graph, new Map());
-    const step = estimate(compiled.lowered.costs.step?.body ?? [], dimsFor(1, 1));
+    const step = estimate(compiled.lowered.costs.step?.body ?? [], dimsFor(1, 1), true);
     return [...whole(compiled, 1024), ...whole(compiled, 2048), ...figures("step", step, 5)];
   },
 };

@@ -94,10 +94,10 @@ export const referenceLength = (maxLength: number): number => Math.min(maxLength
 
 function reportCosts(lowered: Lowered): Manifest["costs"] {
   const length = referenceLength(lowered.plan.maxLength);
-  const rows = (costs: ProgramCosts, L: number): readonly KernelReport[] => {
+  const rows = (costs: ProgramCosts, L: number, steps = false): readonly KernelReport[] => {
     const d = dimsFor(1, L);
     return costs.body.flatMap((cost) => {
-      const total = estimate([cost], d);
+      const total = estimate([cost], d, steps);
       return total.dispatches === 0
         ? []
         : [{ name: cost.kernel, schedule: cost.schedule, flops: total.flops, bytes: total.bytes, minimum: total.minimum }];
@@ -106,7 +106,7 @@ function reportCosts(lowered: Lowered): Manifest["costs"] {
   const programs = [
     ...Object.entries(lowered.costs.whole).map(([mode, costs]) => [`whole.${mode}`, rows(costs, length)] as const),
     ...Object.entries(lowered.costs.resume).map(([mode, costs]) => [`resume.${mode}`, rows(costs, length)] as const),
-    ...(lowered.costs.step === undefined ? [] : [["step", rows(lowered.costs.step, 1)] as const]),
+    ...(lowered.costs.step === undefined ? [] : [["step", rows(lowered.costs.step, 1, true)] as const]),
   ];
   return { length, programs: Object.fromEntries(programs) };
 }

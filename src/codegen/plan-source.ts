@@ -52,6 +52,7 @@ export function mapFunctions<F>(plan: PlanSource, wrap: (parameter: "c" | "d", e
     Object.fromEntries(Object.entries(modes).map(([mode, one]) => [mode, program(one)]));
   return {
     ...fields(plan, "choose", "chooseResume"),
+    rates: plan.rates.map((rate) => wrap("d", rate)),
     kernels: plan.kernels.map((kernel) => fields(kernel, "shared")),
     buffers: plan.buffers.map((buffer) => ("size" in buffer ? fields(buffer, "size") : buffer)),
     whole: programs(plan.whole),

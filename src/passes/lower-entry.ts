@@ -6,10 +6,12 @@ import type { BufferSource, DispatchSource } from "../codegen/plan-source.ts";
 import { emitWgsl } from "../codegen/wgsl.ts";
 import { bug } from "../ir/error.ts";
 import type { Graph, Node, ValueId } from "../ir/graph.ts";
+import { rateOfType } from "../ir/infer.ts";
 import type { Kernel } from "../ir/kernel.ts";
 import type { Mode } from "../runtime/plan.ts";
 import type { DispatchCost, ProgramCosts, ShippedTensor } from "./lowered.ts";
 import type { Module } from "./pass.ts";
+import { atRate, lengthAtRate } from "./rates.ts";
 import { schedules } from "./schedules/index.ts";
 import {
   channelsOf,
@@ -35,7 +37,15 @@ export interface Shared {
   readonly buffers: BufferSource[];
   readonly kernels: { readonly kernel: Kernel; readonly wgsl: string }[];
   readonly tensors: Map<string, ShippedTensor>;
-  readonly tables: { readonly key: string; readonly request: TableRequest; readonly out: Readonly<Record<string, number>> }[];
+  readonly tables: {
+    readonly key: string;
+    readonly request: TableRequest;
+    /** The rate whose FFT they are for, where they are made for every M. */
+    readonly rate: number;
+    readonly out: Readonly<Record<string, number>>;
+  }[];
+  /** Of all dispatches, as the plan numbers them. */
+  readonly rates: number[];
   /** Buffers by what they hold. */
   readonly known: Map<string, number>;
   readonly prepared: Map<string, { readonly buffer: number; readonly dispatches: readonly Costed[] }>;
@@ -72,8 +82,9 @@ function weightBuffer(shared: Shared, name: string, transpose: boolean): number 
   });
 }
 
-function tableBuffers(shared: Shared, request: TableRequest): Readonly<Record<string, number>> {
-  const key = JSON.stringify(request);
+function tableBuffers(shared: Shared, request: TableRequest, nodeRate: number): Readonly<Record<string, number>> {
+  const rate = request.perM === true ? nodeRate : 1;
+  const key = JSON.stringify([request, rate]);
   const old = shared.tables.find((t) => t.key === key);
   if (old !== undefined) return old.out;
   const { constants } = shared.module;
@@ -88,10 +99,10 @@ function tableBuffers(shared: Shared, request: TableRequest): Readonly<Record<st
   const out = Object.fromEntries(
     Object.entries(request.sizes).map(([role, size]) => [
       role,
-      shared.buffers.push({ kind: "table", size: sizeSource(size), ...perM }) - 1,
+      shared.buffers.push({ kind: "table", size: sizeSource(atRate(size, rate)), ...perM }) - 1,
     ]),
   );
-  shared.tables.push({ key, request: { ...request, tensors }, out });
+  shared.tables.push({ key, request: { ...request, tensors }, rate, out });
   return out;
 }
 
@@ -101,7 +112,13 @@ const record = (fields: Readonly<Record<string, Size>>): string =>
     .map(([name, value]) => `${name}:${value}`)
     .join(",")}}`;
 
-function dispatchSource(shared: Shared, spec: DispatchSpec): DispatchSource {
+/** Where a rate stands among the plan's. */
+export function rateNumber({ rates }: Shared, rate: number): number {
+  const known = rates.indexOf(rate);
+  return known < 0 ? rates.push(rate) - 1 : known;
+}
+
+function dispatchSource(shared: Shared, spec: DispatchSpec, rate: number): DispatchSource {
   const { kernel, bindings } = spec.built;
   if (kernel.buffers.length > maxStorageBuffers) bug(`${kernel.name} binds ${kernel.buffers.length} storage buffers`);
   const wgsl = emitWgsl(kernel);
@@ -110,23 +127,26 @@ function dispatchSource(shared: Shared, spec: DispatchSpec): DispatchSource {
   return {
     kernel: index,
     bind: bindings,
-    grid: `[${spec.grid.join(",")}]`,
-    ...(spec.constants === undefined ? {} : { constants: record(spec.constants) }),
-    ...(spec.when === undefined ? {} : { when: spec.when }),
+    grid: atRate(`[${spec.grid.join(",")}]`, rate),
+    ...(spec.constants === undefined ? {} : { constants: atRate(record(spec.constants), rate) }),
+    ...(spec.when === undefined ? {} : { when: atRate(spec.when, rate) }),
+    ...(rate === 1 ? {} : { rate: rateNumber(shared, rate) }),
   };
 }
 
-function costOf(spec: DispatchSpec, schedule: string, value: ValueId): DispatchCost {
+function costOf(spec: DispatchSpec, schedule: string, value: ValueId, rate: number): DispatchCost {
   const { flops, bytes, minimum, serial = 1 } = spec.cost;
+  const source = (size: Size): string => atRate(`${size}`, rate);
   return {
     kernel: spec.built.kernel.name,
     schedule,
     value,
-    flops: `${flops}`,
-    bytes: `${bytes}`,
-    minimum: `${minimum}`,
-    serial: `${serial}`,
-    when: spec.when,
+    flops: source(flops),
+    bytes: source(bytes),
+    minimum: source(minimum),
+    serial: source(serial),
+    when: spec.when === undefined ? undefined : source(spec.when),
+    rate,
   };
 }
 
@@ -160,7 +180,11 @@ function references(shared: Shared, graph: Graph, entry: Entry, temp: (size: Siz
     const name = outputNames.get(id);
     if (name !== undefined)
       return { ...own, buffer: bufferFor(shared, `output:${name}`, () => ({ kind: "output", name })), layout: external };
-    return { ...own, buffer: temp(elements(node.type, entry)), layout: hasLength(node.type) && entry !== "step" ? "BCL" : "BC" };
+    return {
+      ...own,
+      buffer: temp(atRate(elements(node.type, entry), rateOfType(node.type))),
+      layout: hasLength(node.type) && entry !== "step" ? "BCL" : "BC",
+    };
   };
   const reference = (id: ValueId): ValueRef => {
     const ref = refs.get(id) ?? make(id);
@@ -177,30 +201,40 @@ export function lowerEntry(shared: Shared, graph: Graph, entry: Entry, mode: Mod
   const current = { id: 0, schedule: "" };
   const temp = (size: Size): number => shared.buffers.push({ kind: "temp", size: sizeSource(size) }) - 1;
   const reference = references(shared, graph, entry, temp);
-  const costed = (spec: DispatchSpec): Costed => [dispatchSource(shared, spec), costOf(spec, current.schedule, current.id)];
-  const context: LowerContext = {
+  const costed = (spec: DispatchSpec, rate: number): Costed => [
+    dispatchSource(shared, spec, rate),
+    costOf(spec, current.schedule, current.id, rate),
+  ];
+  const contextAt = (rate: number): LowerContext => ({
     graph,
     constants: shared.module.constants,
     entry,
     mode,
-    maxLength: shared.maxLength,
+    rate,
+    maxLength: lengthAtRate(shared.maxLength, rate),
     value: reference,
     result: reference,
-    temp,
+    temp: (size) => temp(atRate(size, rate)),
     state: (id, size) => bufferFor(shared, `state:${id}`, () => ({ kind: "state", name: `state${id}`, size: sizeSource(size) })),
     weight: (name, transpose = false) => weightBuffer(shared, name, transpose),
-    table: (request) => tableBuffers(shared, request),
+    table: (request) => tableBuffers(shared, request, rate),
     prepared: (key, size, make) => {
       if (!prepareKeys.includes(key)) prepareKeys.push(key);
-      return preparedBuffer(shared, key, size, (buffer, dispatches) => make(buffer, (spec) => dispatches.push(costed(spec))));
+      return preparedBuffer(shared, key, atRate(size, rate), (buffer, dispatches) =>
+        make(buffer, (spec) => dispatches.push(costed(spec, rate))),
+      );
     },
     emit: (spec) => {
-      const [dispatch, cost] = costed(spec);
-      body.push([isTail(graph.nodes[current.id], entry) ? { ...dispatch, tail: true } : dispatch, cost]);
+      const own = spec.rate ?? rate;
+      const [dispatch, cost] = costed(spec, own);
+      const every = entry === "step" && own > 1 ? { every: own } : {};
+      const tail = (spec.tail ?? isTail(graph.nodes[current.id], entry)) ? { tail: true } : {};
+      body.push([{ ...dispatch, ...every, ...tail }, cost]);
     },
-  };
+  });
   for (const [id, node] of graph.nodes.entries()) {
     if (node.op === "param" || node.op === "input" || isView(node)) continue;
+    const context = contextAt(nodeRate(graph, node));
     const found: Schedule | undefined = schedules.find((s) => s.applies(node, id, context));
     if (found === undefined) return { unserved: node };
     current.id = id;
@@ -213,6 +247,12 @@ export function lowerEntry(shared: Shared, graph: Graph, entry: Entry, mode: Mod
     body: body.map(([d]) => d),
     costs: { prepare: prepare.map(([, c]) => c), body: body.map(([, c]) => c) },
   };
+}
+
+/** The rate of a node's result; of a pool that of what it pools. */
+function nodeRate(graph: Graph, node: Node): number {
+  const of = node.op === "pool" ? graph.nodes[node.args[0] ?? -1] : node;
+  return rateOfType(of?.type ?? bug("a pool of nothing"));
 }
 
 /** Whether a node is another way to look at the buffer of its argument. */

@@ -8,10 +8,11 @@ import { arg } from "../ir/expr.ts";
 import { isCausal, isLength, type Graph, type Node, type ValueId } from "../ir/graph.ts";
 import type { Kernel, KExpr } from "../ir/kernel.ts";
 import type { Mode } from "../runtime/plan.ts";
-import { inputBuffer, isView, lowerEntry, type Shared } from "./lower-entry.ts";
+import { inputBuffer, rateNumber, isView, lowerEntry, type Shared } from "./lower-entry.ts";
 import type { Lowered } from "./lowered.ts";
 import { planMemory, type VirtualProgram } from "./memory.ts";
 import type { Module } from "./pass.ts";
+import { dimsAtRate, periodOf } from "./rates.ts";
 
 export interface LowerOptions {
   /** The longest sequence one execution takes. */
@@ -81,6 +82,7 @@ export function lower(module: Module, options: LowerOptions): Lowered {
     kernels: [],
     tensors: new Map(),
     tables: [],
+    rates: [1],
     known: new Map(),
     prepared: new Map(),
   };
@@ -130,13 +132,16 @@ export function lower(module: Module, options: LowerOptions): Lowered {
         ...(kernel.shared.length > 0 ? { shared: sharedBytes(kernel) } : {}),
       })),
       buffers: memory.buffers,
-      tables: shared.tables.map(({ request, out }) => ({
+      tables: shared.tables.map(({ request, rate, out }) => ({
         maker: request.maker,
         tensors: request.tensors,
         options: request.options,
         out: Object.fromEntries(Object.entries(out).map(([role, buffer]) => [role, memory.renumber(buffer)])),
         ...(request.perM === true ? { perM: true } : {}),
+        ...(rate === 1 ? {} : { rate: rateNumber(shared, rate) }),
       })),
+      rates: shared.rates.map(dimsAtRate),
+      period: periodOf(shared.rates),
       whole: byMode(({ mode }) => program(`whole.${mode}`)),
       resume: byMode(({ mode, resume }) => resume && program(`resume.${mode}`)),
       ...(step === undefined ? {} : { step: program("step") }),

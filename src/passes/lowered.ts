@@ -21,6 +21,8 @@ export interface DispatchCost {
   readonly minimum: string;
   readonly serial: string;
   readonly when: string | undefined;
+  /** A step runs it once in so many. */
+  readonly rate: number;
 }
 
 /** Costs in the order of a program's dispatches. */

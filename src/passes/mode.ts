@@ -46,17 +46,18 @@ export function estimateDispatch(cost: DispatchCost, d: Dims): Omit<ProgramEstim
   return { flops, bytes, minimum, seconds: referenceDevice.secondsPerDispatch + work };
 }
 
-/** Sums the dispatches that run at `d`. */
-export function estimate(costs: readonly DispatchCost[], d: Dims): ProgramEstimate {
+/** Sums the dispatches that run at `d`; of `steps`, in their mean, where those of slower sequences run now and then. */
+export function estimate(costs: readonly DispatchCost[], d: Dims, steps = false): ProgramEstimate {
   const total = { dispatches: 0, flops: 0, bytes: 0, minimum: 0, seconds: 0 };
   for (const cost of costs) {
     if (cost.when !== undefined && evaluateSize(cost.when, d) === 0) continue;
     const one = estimateDispatch(cost, d);
-    total.dispatches += 1;
-    total.flops += one.flops;
-    total.bytes += one.bytes;
-    total.minimum += one.minimum;
-    total.seconds += one.seconds;
+    const share = steps ? 1 / cost.rate : 1;
+    total.dispatches += share;
+    total.flops += one.flops * share;
+    total.bytes += one.bytes * share;
+    total.minimum += one.minimum * share;
+    total.seconds += one.seconds * share;
   }
   return total;
 }
@@ -136,7 +137,7 @@ export function chooseModes(lowered: Lowered, forced: Mode | undefined): Choices
 
 /** A sequence of `length` steps by the program of one. */
 function stepped({ body }: ProgramCosts, length: number): ModeCost {
-  const step = estimate(body, dimsFor(1, 1));
+  const step = estimate(body, dimsFor(1, 1), true);
   const sums = {
     dispatches: step.dispatches * length,
     flops: step.flops * length,

@@ -110,6 +110,8 @@ export interface ModelInfo {
   readonly modes: readonly ExecutionMode[];
   /** The longest sequence `run` takes; streams have no end. */
   readonly maxLength: number;
+  /** What the length of a sequence that `run` takes is a multiple of; streams take any. 1 where every length will do. */
+  readonly period: number;
   readonly adapter: { readonly vendor: string; readonly architecture: string; readonly device: string; readonly description: string };
 }
 

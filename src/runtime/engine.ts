@@ -21,6 +21,14 @@ export interface Bundle {
   readonly makers: Makers;
 }
 
+/** What one execution would be. */
+export interface Attempt {
+  /** Sequences or time steps. */
+  readonly size: number;
+  readonly program: Program;
+  readonly d: Dims;
+}
+
 /** A plan with its weights on a device, for one call at a time. */
 export class Engine {
   readonly plan: Plan;
@@ -58,6 +66,16 @@ export class Engine {
     const result = this.#queue.then(() => this.#attempt(work, signal));
     this.#queue = result.catch(() => undefined);
     return result;
+  }
+
+  /** The first of ever smaller attempts that the device takes, from `most` on. Throws: LimitError where it does not even take one of 1. */
+  fit<A extends Attempt>(executor: Executor, most: number, attempt: (most: number) => A): A {
+    for (let size = most; ; size = Math.ceil(size / 2)) {
+      const one = attempt(size);
+      const limit = executor.exceeded(one.program, one.d, this.memory);
+      if (!limit || (size === 1 && limit.limit === "memory")) return one;
+      if (size === 1) throw limit;
+    }
   }
 
   close(): void {

@@ -72,7 +72,7 @@ export class Executor {
     this.#tensors = tensors;
     this.#pipelines = new Pipelines(device.gpu, plan.kernels);
     this.#staging = new Staging(device);
-    this.#uniform = device.buffer("uniform", SLOT * STEPS, usage.uniform | usage.copyDst);
+    this.#uniform = device.buffer("uniform", SLOT * STEPS * plan.rates.length, usage.uniform | usage.copyDst);
   }
 
   /** The dims of an execution on this device; a complex number of an FFT takes 8 bytes. */
@@ -170,17 +170,19 @@ export class Executor {
     tailAt: number,
     finish?: (encoder: GPUCommandEncoder) => void,
   ): void {
-    const slots = new Uint32Array((SLOT / 4) * (upTo - from));
+    const { rates } = this.plan;
+    const slots = new Uint32Array((SLOT / 4) * rates.length * (upTo - from));
     this.device.submit((encoder) => {
       const pass = encoder.beginComputePass();
       for (let step = from; step < upTo; step++) {
         const at: Dims = { ...d, t: d.t + step, pos: d.pos + step };
-        const offset = SLOT * (step - from);
-        slots.set([at.B, at.L, at.t, at.pos, at.M], offset / 4);
+        const first = (step - from) * rates.length;
+        rates.forEach((dimsOf, i) => slots.set(Object.values(dimsOf(at)), (SLOT / 4) * (first + i)));
         for (const { dispatch, pipeline, group } of ready) {
-          if (dispatch.tail && step !== tailAt) continue;
+          const { tail, rate = 0, every = 1 } = dispatch;
+          if ((tail && step !== tailAt) || (at.pos + 1) % every) continue;
           pass.setPipeline(pipeline);
-          pass.setBindGroup(0, group, [offset]);
+          pass.setBindGroup(0, group, [SLOT * (first + rate)]);
           pass.dispatchWorkgroups(...dispatch.grid(at));
         }
       }
@@ -234,13 +236,14 @@ export class Executor {
 
   /** Makes the tables that fill a wanted buffer. */
   #makeTables(wanted: (index: number) => boolean, d: Dims, into: Map<number, GPUBuffer>): void {
-    for (const { maker, tensors, options, out } of this.plan.tables) {
+    for (const { maker, tensors, options, out, rate = 0 } of this.plan.tables) {
       const filled = Object.entries(out).filter(([, index]) => wanted(index));
       if (filled.length === 0) continue;
       const found = Object.entries(tensors).map(([role, name]) => [role, this.#tensor(name)] as const);
       const data = found.map(([role, tensor]) => [role, Float64Array.from(tensor.data)]);
       const shapes = found.map(([role, tensor]) => [role, tensor.shape]);
-      const made = (this.#makers[maker] ?? missing(maker))(Object.fromEntries(data), Object.fromEntries(shapes), options, d);
+      const dimsOf = this.plan.rates[rate] ?? missing("rate");
+      const made = (this.#makers[maker] ?? missing(maker))(Object.fromEntries(data), Object.fromEntries(shapes), options, dimsOf(d));
       for (const [role, index] of filled) into.set(index, this.device.upload(role, made[role] ?? missing(role)));
     }
   }

@@ -31,16 +31,16 @@ export class Model {
   }
 
   get info(): ModelInfo {
-    const { name, inputs, outputs, maxLength, whole, step } = this.#engine.plan;
+    const { name, inputs, outputs, maxLength, whole, step, period } = this.#engine.plan;
     const modes = [...new Set([...Object.keys(whole), ...(step ? ["recurrence"] : [])])] as ExecutionMode[];
     const { vendor = "", architecture = "", device = "", description = "" } = (this.device.adapterInfo as GPUAdapterInfo | undefined) ?? {};
-    return { name, inputs, outputs, modes, maxLength, adapter: { vendor, architecture, device, description } };
+    return { name, inputs, outputs, modes, maxLength, period, adapter: { vendor, architecture, device, description } };
   }
 
   /** Throws: InputError, LimitError, DeviceLostError, the signal's reason. */
   async run(inputs: unknown, options: Options = {}): Promise<Outputs> {
     const { plan } = this.#engine;
-    const given = readInputs(plan, inputs, options.batch, plan.maxLength);
+    const given = readInputs(plan, inputs, options.batch, plan.maxLength, plan.period);
     return this.#engine.exclusive((executor) => this.#run(executor, given, options), options.signal);
   }
 
@@ -57,7 +57,7 @@ export class Model {
 
   async #run(executor: Executor, { B, L, values }: Given, { mode, onDevice = false, signal }: Options): Promise<Outputs> {
     const { program, stepwise } = this.#program(executor, B, L, mode ?? "auto");
-    const size = this.#fit(executor, program, B, L);
+    const { size } = this.#engine.fit(executor, B, (most) => ({ size: most, program, d: executor.dims(most, L) }));
     if (this.#session?.executor !== executor) this.#session = new Session(executor);
     const session = this.#session;
     return withOutputs(executor, B, L, onDevice, async (outputs) => {
@@ -67,15 +67,6 @@ export class Model {
         await session.execute({ program, stepwise, part, position: 0, inputs: values, outputs, last: true, snapshot: false, signal });
       }
     });
-  }
-
-  /** The most sequences one execution takes. Throws: LimitError where not even one fits. */
-  #fit(executor: Executor, program: Program, B: number, L: number): number {
-    for (let size = B; ; size = Math.ceil(size / 2)) {
-      const limit = executor.exceeded(program, executor.dims(size, L), this.#engine.memory);
-      if (!limit || (size === 1 && limit.limit === "memory")) return size;
-      if (size === 1) throw limit;
-    }
   }
 
   /** Throws: InputError where the model has no such mode. */

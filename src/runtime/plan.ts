@@ -4,7 +4,7 @@
  * buffers and dispatches only.
  */
 
-/** The sizes of one execution. The first five are what kernels read from their uniform, in this order, as u32. */
+/** The sizes of one execution. The first five, always in this order, are what kernels read from their uniform, as u32. */
 export interface Dims {
   /** Sequences executed together. */
   readonly B: number;
@@ -58,6 +58,8 @@ export interface TableSpec {
   readonly out: Readonly<Record<string, number>>;
   /** Made anew for every M (`Dims.M`), not once. */
   readonly perM?: boolean;
+  /** Which of the plan's rates its FFTs are of; the first where absent. */
+  readonly rate?: number;
 }
 
 export interface Dispatch {
@@ -69,6 +71,10 @@ export interface Dispatch {
   readonly constants?: (d: Dims) => Readonly<Record<string, number>>;
   /** Skipped where it says false; always runs where absent. */
   readonly when?: (d: Dims) => boolean;
+  /** Which of the plan's rates its kernel reads the sizes of; the first where absent. */
+  readonly rate?: number;
+  /** In a step: runs where the stream's steps, this one included, are a multiple of it; 1 where absent. */
+  readonly every?: number;
   /** Only needed for the outputs that have no L: a caller of many steps may skip it on all but the last. */
   readonly tail?: boolean;
 }
@@ -95,6 +101,10 @@ export interface Plan {
   readonly name: string;
   /** The longest sequence one execution takes. */
   readonly maxLength: number;
+  /** The dims of sequences of each rate: length, position and FFT; the first are as given. */
+  readonly rates: readonly ((d: Dims) => Dims)[];
+  /** Steps that hold whole blocks of every rate: lengths and positions of all programs but `step` are multiples of it. */
+  readonly period: number;
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
   readonly kernels: readonly KernelSpec[];

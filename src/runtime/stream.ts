@@ -3,10 +3,10 @@
  * states on the device follow from it, so that a lost device or a failed push costs a replay of at most `REPLAY` steps.
  */
 import type { PushOptions, SavedStream } from "./api.ts";
-import type { Engine } from "./engine.ts";
+import type { Attempt, Engine } from "./engine.ts";
 import { DeviceLostError, InputError, StreamError } from "./errors.ts";
 import type { Executor } from "./executor.ts";
-import type { Plan, Program } from "./plan.ts";
+import type { Plan } from "./plan.ts";
 import type { States } from "./session.ts";
 import { Session, withOutputs } from "./session.ts";
 import type { Given, Outputs, Values } from "./tensors.ts";
@@ -166,21 +166,17 @@ export class Stream {
   }
 
   /** The most steps that one execution takes of `left`, and how. Throws: LimitError where not even one fits. */
-  #fit(
-    executor: Executor,
-    left: number,
-    position: number,
-  ): { readonly size: number; readonly program: Program; readonly stepwise: boolean } {
-    const { plan, memory } = this.#engine;
-    for (let size = Math.min(left, plan.maxLength); ; size = Math.ceil(size / 2)) {
+  #fit(executor: Executor, left: number, position: number): Attempt & { readonly stepwise: boolean } {
+    const { plan } = this.#engine;
+    const { period } = plan;
+    return this.#engine.fit(executor, Math.min(left, plan.maxLength), (most) => {
+      const begun = position % period;
+      const size = begun || most < period ? Math.min(most, period - begun) : most - (most % period);
       const d = executor.dims(this.batch, size, position);
       const { step, chooseResume } = this.#programs;
-      const resume = plan.resume[chooseResume(d)];
-      const program = resume ?? step;
-      const limit = executor.exceeded(program, d, memory);
-      if (!limit || (size === 1 && limit.limit === "memory")) return { size, program, stepwise: !resume };
-      if (size === 1) throw limit;
-    }
+      const resume = size % period ? undefined : plan.resume[chooseResume(d)];
+      return { size, d, program: resume ?? step, stepwise: !resume };
+    });
   }
 }
 

@@ -43,7 +43,7 @@ export const zeros = (spec: TensorSpec, size: number): HostArray => (spec.dtype 
  * Checks names, dtypes and sizes, and finds B and L.
  * Throws: InputError naming the input and, where one is at fault, the dim.
  */
-export function readInputs(plan: Plan, inputs: unknown, batch: number | undefined, maxLength: number): Given {
+export function readInputs(plan: Plan, inputs: unknown, batch: number | undefined, maxLength: number, period = 1): Given {
   if (typeof inputs !== "object" || inputs === null)
     throw new InputError(plan.inputs[0]?.name ?? "", undefined, "the inputs are to be an object of tensors by name");
   for (const name of Object.keys(inputs)) {
@@ -64,12 +64,12 @@ export function readInputs(plan: Plan, inputs: unknown, batch: number | undefine
   for (const [spec, count] of plain) matchCount(spec, count, known);
   const { L = 1 } = known;
   const first = plan.inputs[0];
-  for (const [dim, size, most] of [
-    ["B", B, 2 ** 31],
-    ["L", L, maxLength],
+  for (const [dim, size, most, unit] of [
+    ["B", B, 2 ** 31, 1],
+    ["L", L, maxLength, period],
   ] as const) {
-    if (!Number.isInteger(size) || size < 1) throw new InputError(first?.name ?? "", dim, `dim ${dim} is ${size}; it is to be at least 1`);
-    if (size > most) throw new InputError(first?.name ?? "", dim, `dim ${dim} is ${size}; this bundle takes at most ${most}`);
+    const limit = size > most ? `at most ${most}` : !Number.isInteger(size / unit) ? `a multiple of ${unit}` : size < 1 && "at least 1";
+    if (limit) throw new InputError(first?.name ?? "", dim, `dim ${dim} is ${size}; it is to be ${limit}`);
   }
   return { B, L, values };
 }

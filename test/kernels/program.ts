@@ -71,6 +71,10 @@ export class SimulatedModel {
     return { B, L, t: 0, pos: 0, M: fftPoints(L), ...this.#device };
   }
 
+  #dimsOf(rate: number, d: Dims): Dims {
+    return (this.#plan.rates[rate] ?? fail(`no rate ${rate}`))(d);
+  }
+
   #program(entry: Entry): Program {
     const program = entry.kind === "step" ? this.#plan.step : this.#plan[entry.kind][entry.mode];
     if (program === undefined) throw new Error("the plan has no such program");
@@ -85,7 +89,8 @@ export class SimulatedModel {
   #all(dispatches: readonly Dispatch[], costs: readonly DispatchCost[], d: Dims, buffers: ReadonlyMap<number, Words>): Ran[] {
     this.#clearTemps(d, buffers as Map<number, Words>);
     return dispatches.flatMap((dispatch, i) => {
-      if (dispatch.when?.(d) === false) return [];
+      const { rate = 0, every = 1 } = dispatch;
+      if (dispatch.when?.(d) === false || (d.pos + 1) % every !== 0) return [];
       const cost = costs[i];
       const kernel = this.#compiled.lowered.kernels[dispatch.kernel];
       if (kernel === undefined || cost === undefined) throw new Error("a dispatch without kernel or cost");
@@ -93,7 +98,7 @@ export class SimulatedModel {
       const counts = simulate({
         kernel,
         buffers: bound,
-        dims: d,
+        dims: whole(this.#dimsOf(rate, d)),
         constants: dispatch.constants?.(d) ?? {},
         grid: dispatch.grid(d),
       });
@@ -126,14 +131,14 @@ export class SimulatedModel {
   }
 
   #tables(d: Dims, used: ReadonlySet<number>, into: Map<number, Words>): void {
-    for (const { maker, tensors, options, out } of this.#plan.tables) {
+    for (const { maker, tensors, options, out, rate = 0 } of this.#plan.tables) {
       if (!Object.values(out).some((i) => used.has(i))) continue;
       const found = Object.entries(tensors).map(([role, name]) => [role, this.#tensor(name)] as const);
       const data = Object.fromEntries(found.map(([role, t]) => [role, t.data]));
       const shapes = Object.fromEntries(found.map(([role, t]) => [role, t.shape]));
       const make = Object.entries(makers).find(([name]) => name === maker)?.[1];
       if (make === undefined) throw new Error(`no table maker ${maker}`);
-      const made = make(data, shapes, options, d);
+      const made = make(data, shapes, options, this.#dimsOf(rate, d));
       for (const [role, i] of Object.entries(out)) {
         const table = made[role] ?? new Float32Array();
         const spec = this.#plan.buffers[i];
@@ -171,6 +176,9 @@ export class SimulatedModel {
     return outputs;
   }
 }
+
+/** As a kernel reads them: whole numbers. */
+const whole = (d: Dims): Dims => ({ ...d, L: Math.floor(d.L) });
 
 /** Numbers in [-1, 1) that float32 holds. */
 export function numbers(shape: readonly number[], seed: number): Constant {

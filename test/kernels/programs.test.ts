@@ -68,7 +68,7 @@ describe("results and accesses", () => {
 
   test("60 random models of all ops", { timeout: 120_000 }, async () => {
     for (const { module, inputs, B, L } of fc.sample(arbitraryModule({ smooth: true }), { numRuns: 60, seed: 20261123 })) {
-      const compiled = await compileGraph(module.graph, module.constants, { maxLength: 16 });
+      const compiled = await compileGraph(module.graph, module.constants, { maxLength: 48 });
       checkPrograms(compiled, { inputs: rounded(inputs), B, L });
     }
   });

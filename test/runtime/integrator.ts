@@ -130,6 +130,8 @@ export const planSource: PlanSource = {
   format: 1,
   name: "integrator",
   maxLength: 1000,
+  rates: ["d"],
+  period: 1,
   inputs: [{ name: "u", dtype: "f32", dims: ["B", "L", 1], names: ["B", "L", "C"] }],
   outputs: [
     { name: "y", dtype: "f32", dims: ["B", "L", 1], names: ["B", "L", "C"] },

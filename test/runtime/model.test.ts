@@ -197,6 +197,7 @@ test("info states the model", async () => {
   expect(model.info).toMatchObject({
     name: "integrator",
     maxLength: 1000,
+    period: 1,
     modes: ["convolution", "recurrence"],
     inputs: [{ name: "u", dims: ["B", "L", 1] }],
   });

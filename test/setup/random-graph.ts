@@ -32,8 +32,9 @@ export const steps = [
   "embed",
   "slice",
   "concat",
+  "tower",
 ] as const;
-export type Step = (typeof steps)[number] | "tower" | "reverse";
+export type Step = (typeof steps)[number] | "reverse";
 
 export interface RandomModelOptions {
   /** Which steps may occur; all but those that need whole sequences where absent. */
@@ -174,6 +175,8 @@ const fellows = (s: Scene, x: ValueId): ValueId[] =>
   s.values.filter((v) => v !== x && isSequenceValue(s, v) === isSequenceValue(s, x) && widthOf(s, v) === widthOf(s, x));
 const channels = (n: number): Dim[] => [named("H", n)];
 
+const poolKinds = ["mean", "max", "last", "first"] as const;
+
 /** Every step gives one new value. */
 const table: { readonly [K in Step]: (s: Scene) => ValueId } = {
   map: (s) => {
@@ -221,7 +224,7 @@ const table: { readonly [K in Step]: (s: Scene) => ValueId } = {
       param(s, channels(widthOf(s, x)), 1),
     ]);
   },
-  pool: (s) => s.b.pool(sequence(s), (["mean", "max", "last", "first"] as const)[s.int(4)] ?? "mean"),
+  pool: (s) => s.b.pool(sequence(s), poolKinds[s.int(4)] ?? "mean"),
   diagonal: (s) => diagonal(s, sequence(s)),
   dense: (s) => dense(s, sequence(s)),
   conv: (s) => {
@@ -239,6 +242,7 @@ const table: { readonly [K in Step]: (s: Scene) => ValueId } = {
     const [by, again] = packed(s.pick);
     const low = layer(s, s.b.pack(x, by));
     const lowest = s.b.unpack(linear(s, layer(s, s.b.pack(low, again)), again * 2), again);
+    if (s.int(6) === 0) return s.b.pool(low, poolKinds[s.int(4)] ?? "mean");
     const both = s.b.map(call("add", arg(0), arg(1)), [linear(s, low, 2), lowest]);
     return s.b.unpack(linear(s, layer(s, both), by * (1 + s.int(s.maxH))), by);
   },

@@ -4,6 +4,7 @@ import { dim, div, type KernelBuilder, kernelBuilder, lt, mod, mul } from "./kit
 import {
   channelsOf,
   type Coords,
+  type Cost,
   elements,
   flatGrid,
   flatLane,
@@ -17,13 +18,13 @@ import { elementTraffic } from "./traffic.ts";
 
 const lanes = 64;
 
-/** Runs `body` at every element of the node's result, a lane each; `flops` an element. */
+/** Runs `body` at every element of the node's result, a lane each; `cost` is the dispatch's, or its flops an element. */
 export function everyElement(
   name: string,
   node: Node,
   id: number,
   context: LowerContext,
-  flops: number,
+  cost: number | Cost,
   body: (k: KernelBuilder, at: Coords) => void,
 ): void {
   const k = kernelBuilder(name, lanes);
@@ -44,10 +45,13 @@ export function everyElement(
   context.emit({
     built: k.finish(),
     grid: flatGrid(groupsOf(count, lanes)),
-    cost: {
-      flops: `${flops}*${count}`,
-      bytes: `4*${count}+${elementTraffic(node, sequence && result.layout === "BCL" ? "time" : "channel", context.entry, context)}`,
-      minimum: `4*${count}+${operandsBytes([...new Set(node.args)], context.entry, context)}`,
-    },
+    cost:
+      typeof cost !== "number"
+        ? cost
+        : {
+            flops: `${cost}*${count}`,
+            bytes: `4*${count}+${elementTraffic(node, sequence && result.layout === "BCL" ? "time" : "channel", context.entry, context)}`,
+            minimum: `4*${count}+${operandsBytes([...new Set(node.args)], context.entry, context)}`,
+          },
   });
 }

@@ -5,6 +5,7 @@ import { concatSchedule, mapSchedule } from "./map.ts";
 import { matmulElements, matmulRows, matmulVector } from "./matmul.ts";
 import { normGroup, normRows } from "./norm.ts";
 import { poolSchedule } from "./pool.ts";
+import { packSchedule, unpackSchedule } from "./resample.ts";
 import type { Schedule } from "./schedule.ts";
 import { ssmConvolution } from "./ssm-convolution.ts";
 import { ssmScan } from "./ssm-scan.ts";
@@ -22,6 +23,8 @@ export const schedules: readonly Schedule[] = [
   poolSchedule,
   embedSchedule,
   convSchedule,
+  packSchedule,
+  unpackSchedule,
   ssmConvolution,
   ssmScan,
   ssmStep,

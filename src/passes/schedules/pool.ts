@@ -25,7 +25,9 @@ const lanes = 64;
 function lower(node: PoolNode, id: number, context: LowerContext): void {
   const channels = channelsOf(node.type);
   const x = context.value(node.args[0] ?? bug("pool"));
-  const running = context.entry !== "whole" && node.kind !== "last";
+  const slow = context.rate > 1;
+  const running = context.entry !== "whole" && (node.kind !== "last" || slow);
+  const apart = slow && context.entry === "step";
   const reduces = (node.kind === "mean" || node.kind === "max") && context.entry !== "step";
   const k = kernelBuilder(`pool_${node.kind}`, lanes);
   const flat = reduces ? undefined : k.let("i", flatLane(lanes));
@@ -44,6 +46,7 @@ function lower(node: PoolNode, id: number, context: LowerContext): void {
   const finish = (value: KExpr): void => {
     const total = k.let("value", value);
     if (state !== undefined) write(k, place, here(u32(0)), total);
+    if (apart) return;
     const own =
       node.kind === "mean" ? k.let("mean", div(total, float(context.entry === "whole" ? length : add(dim("pos"), length)))) : total;
     write(k, context.result(id), here(u32(0)), applyPost(k, node, [own], here(u32(0)), context));
@@ -56,13 +59,15 @@ function lower(node: PoolNode, id: number, context: LowerContext): void {
   } else {
     k.if(lt(flat, mul(dim("B"), channels)), () => {
       const value = k.let("x", read(k, x, here(node.kind === "last" ? sub(length, 1) : u32(0))));
-      finish(old(value, (before) => (node.kind === "first" ? before : combine(before, value))));
+      finish(node.kind === "last" ? value : old(value, (before) => (node.kind === "first" ? before : combine(before, value))));
     });
   }
   const reads = reduces ? `4*d.B*${channels}*d.L` : `4*d.B*${channels}`;
-  const bytes = `${reads}+4*${elements(node.type, context.entry)}${running ? `+8*d.B*${channels}` : ""}+${postBytes(node, context.entry, context)}`;
-  const joins = running && node.kind !== "first" ? 1 : 0;
-  const own = joins + (node.kind === "mean" ? 1 : 0) + flopsOf(node.post);
+  const kept = running ? `${node.kind === "last" ? 4 : 8}*d.B*${channels}` : "0";
+  const given = `4*${elements(node.type, context.entry)}+${postBytes(node, context.entry, context)}`;
+  const bytes = `${reads}+${kept}+${apart ? 0 : given}`;
+  const joins = running && (node.kind === "mean" || node.kind === "max") ? 1 : 0;
+  const own = joins + (apart ? 0 : (node.kind === "mean" ? 1 : 0) + flopsOf(node.post));
   context.emit({
     built: k.finish(),
     grid: reduces ? [channels, "d.B", 1] : flatGrid(groupsOf(`d.B*${channels}`, lanes)),
@@ -73,6 +78,24 @@ function lower(node: PoolNode, id: number, context: LowerContext): void {
       serial: reduces ? `d.L/${lanes}` : 1,
     },
   });
+  if (apart && state !== undefined) readOut(node, id, state, context);
+}
+
+/** What a slower sequence was pooled to so far, at any step of the model. */
+function readOut(node: PoolNode, id: number, state: number, context: LowerContext): void {
+  const channels = channelsOf(node.type);
+  const k = kernelBuilder(`pool_${node.kind}_read`, lanes);
+  const i = k.let("i", flatLane(lanes));
+  k.if(lt(i, mul(dim("B"), channels)), () => {
+    const at: Coords = { b: k.let("b", div(i, channels)), c: k.let("c", mod(i, channels)), l: u32(0) };
+    const total = k.let("value", k.load(k.bind(state), i));
+    const own = node.kind === "mean" ? k.let("mean", div(total, float(max(div(add(dim("pos"), 1), context.rate), 1)))) : total;
+    write(k, context.result(id), at, applyPost(k, node, [own], at, context));
+  });
+  const bytes = `8*d.B*${channels}+${postBytes(node, context.entry, context)}`;
+  const flops = `d.B*${channels}*${(node.kind === "mean" ? 1 : 0) + flopsOf(node.post)}`;
+  const grid = flatGrid(groupsOf(`d.B*${channels}`, lanes));
+  context.emit({ built: k.finish(), grid, cost: { flops, bytes, minimum: bytes }, rate: 1, tail: true });
 }
 
 export const poolSchedule: Schedule = schedule<PoolNode>({

@@ -1,10 +1,20 @@
 /**
  * What a schedule is: one way to run one kind of node as kernels. The context gives it buffers and takes its dispatches.
- * Sizes known only at run time are JavaScript source over `d` (see `Dims` in `runtime/plan.ts`).
+ * Sizes known only at run time are JavaScript source over `d` (see `Dims` in `runtime/plan.ts`), which are, like the dims
+ * that kernels read, those of the node's own rate.
  */
 import { bug } from "../../ir/error.ts";
 import type { Expr } from "../../ir/expr.ts";
-import { ownArity, type AnchorNode, type Constants, type Graph, type Node, type TensorType, type ValueId } from "../../ir/graph.ts";
+import {
+  isLength,
+  ownArity,
+  type AnchorNode,
+  type Constants,
+  type Graph,
+  type Node,
+  type TensorType,
+  type ValueId,
+} from "../../ir/graph.ts";
 import type { Kernel, KExpr } from "../../ir/kernel.ts";
 import type { Mode } from "../../runtime/plan.ts";
 import { add, dim, div, fromExpr, group, type KernelBuilder, lane, lt, mul, sub, u32 } from "./kit.ts";
@@ -49,6 +59,10 @@ export interface DispatchSpec {
   readonly constants?: Readonly<Record<string, Size>>;
   /** JavaScript source of a condition over `d`. */
   readonly when?: string;
+  /** The rate it runs at and all its sizes are of; that of the context where absent. */
+  readonly rate?: number;
+  /** Not needed in a step that outputs are not read after; what comes after pooling where absent. */
+  readonly tail?: boolean;
 }
 
 export interface TableRequest {
@@ -67,6 +81,9 @@ export interface LowerContext {
   readonly constants: Constants;
   readonly entry: Entry;
   readonly mode: Mode;
+  /** Time steps to one of the node's own. */
+  readonly rate: number;
+  /** The longest sequence one execution takes, in steps of the node's own. */
   readonly maxLength: number;
   readonly value: (id: ValueId) => ValueRef;
   /** The buffer of a node's own result. */
@@ -107,7 +124,7 @@ export function channelsOf(type: TensorType): number {
   return typeof size === "number" ? size : 1;
 }
 
-export const hasLength = (type: TensorType): boolean => type.dims.some((d) => d.size === "L");
+export const hasLength = (type: TensorType): boolean => type.dims.some((d) => isLength(d.size));
 
 /** Element count of a batch value as a size over `d`. */
 export function elements(type: TensorType, entry: Entry): Size {
@@ -121,14 +138,15 @@ export interface Coords {
   readonly c: KExpr;
 }
 
-export function indexOf(ref: ValueRef, at: Coords): KExpr {
+/** The place of an element; `length` is that of the value. */
+export function indexOf(ref: ValueRef, at: Coords, length: KExpr = dim("L")): KExpr {
   const c = add(at.c, ref.offset);
-  const l = ref.reversed ? sub(sub(dim("L"), 1), at.l) : at.l;
+  const l = ref.reversed ? sub(sub(length, 1), at.l) : at.l;
   switch (ref.layout) {
     case "BCL":
-      return add(mul(add(mul(at.b, ref.channels), c), dim("L")), l);
+      return add(mul(add(mul(at.b, ref.channels), c), length), l);
     case "BLC":
-      return add(mul(add(mul(at.b, dim("L")), l), ref.channels), c);
+      return add(mul(add(mul(at.b, length), l), ref.channels), c);
     case "BC":
       return add(mul(at.b, ref.channels), c);
     case "P":
@@ -136,9 +154,9 @@ export function indexOf(ref: ValueRef, at: Coords): KExpr {
   }
 }
 
-/** The value at a place. */
-export function read(k: KernelBuilder, ref: ValueRef, at: Coords): KExpr {
-  return k.load(k.bind(ref.buffer, "read", ref.type.dtype), indexOf(ref, at));
+/** The value at a place; `length` is that of the value. */
+export function read(k: KernelBuilder, ref: ValueRef, at: Coords, length: KExpr = dim("L")): KExpr {
+  return k.load(k.bind(ref.buffer, "read", ref.type.dtype), indexOf(ref, at, length));
 }
 
 /** The epilogue's operands that are parameters, read at channel `c`, by their number; for kernels that use them many times. */
