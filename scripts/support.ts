@@ -8,8 +8,8 @@ import * as layers from "../src/dsl/layers.ts";
 import * as pointwise from "../src/dsl/pointwise.ts";
 import * as shape from "../src/dsl/shape.ts";
 import * as time from "../src/dsl/time.ts";
-import { graphBuilder } from "../src/ir/build.ts";
-import type { Graph } from "../src/ir/graph.ts";
+import { type GraphBuilder, graphBuilder } from "../src/ir/build.ts";
+import type { Graph, ValueId } from "../src/ir/graph.ts";
 import type { Mode } from "../src/runtime/plan.ts";
 import { discretizationNamed, discretizations } from "../src/ssm/discretizations.ts";
 import { families } from "../src/ssm/families.ts";
@@ -24,9 +24,10 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]): s
   [row(head), row(head.map(() => "---")), ...rows.map(row)].join("\n");
 const code = (text: string): string => `\`${text}\``;
 
-/** The smallest model of a family: two channels, four states, initial parameters. */
-function smallest(family: Family): Graph {
-  const [H, N] = [2, 4];
+const [H, N] = [2, 4];
+
+/** A model of one state space model over two channels. */
+function smallest(ssm: (g: GraphBuilder, x: ValueId) => ValueId): Graph {
   const g = graphBuilder("smallest");
   const x = g.input("u", {
     dtype: "f32",
@@ -36,17 +37,32 @@ function smallest(family: Family): Graph {
       { name: "H", size: H },
     ],
   });
+  return g.finish([{ name: "y", value: ssm(g, x) }]);
+}
+
+/** A family's node with four states and initial parameters. */
+function familyNode(family: Family, g: GraphBuilder, x: ValueId): ValueId {
   const params = [...paramDims(family, { H, N, M: 1, P: 1 })].map(([name, dims]) =>
     g.param(name, dims, { kind: "family", family: family.name, param: name, options: {} }),
   );
-  const y = g.ssm({ stage: "family", family: family.name, discretization: "zoh", state: N, options: {} }, [x, ...params]);
-  return g.finish([{ name: "y", value: y }]);
+  return g.ssm({ stage: "family", family: family.name, discretization: "zoh", state: N, options: {} }, [x, ...params]);
+}
+
+async function legalModes(graph: Graph): Promise<string[]> {
+  const { manifest } = await compileGraph(graph, new Map(), { maxLength: 4096 });
+  return modes.map((mode) => (manifest.modes.includes(mode) ? "yes" : ""));
 }
 
 async function familyRow(family: Family): Promise<string[]> {
-  const { manifest } = await compileGraph(smallest(family), new Map(), { maxLength: 4096 });
-  const legal = modes.map((mode) => (manifest.modes.includes(mode) ? "yes" : ""));
+  const legal = await legalModes(smallest((g, x) => familyNode(family, g, x)));
   return [code(family.name), family.structure, family.selective ? "selective" : "no", ...legal, family.source];
+}
+
+/** The one system that varies in time by the clock alone has no parameters, so it is no family. */
+async function scaledRow(): Promise<string[]> {
+  const legal = await legalModes(smallest((g, x) => g.ssm({ stage: "scaled", state: N, alpha: 0.5 }, [x])));
+  const source = "Gu et al., HiPPO: Recurrent Memory with Optimal Polynomial Projections, 2020, theorem 2";
+  return [code("hippoLegs"), "lower triangular, semiseparable", "by 1/t", ...legal, source];
 }
 
 const orderOf = (order: number): string => (order === Infinity ? "exact" : `${order}`);
@@ -61,7 +77,10 @@ const names = (module: object): string =>
 
 /** The tables as Markdown. */
 export async function supportTables(): Promise<string> {
-  const families_ = table(["family", "A", "varies in time", ...modes, "source"], await Promise.all(families.map(familyRow)));
+  const families_ = table(
+    ["family", "A", "varies in time", ...modes, "source"],
+    await Promise.all([...families.map(familyRow), scaledRow()]),
+  );
   const rules = table(
     ["discretization", "order", "source"],
     [...discretizations, { ...discretizationNamed("gbt(0.3)"), name: "gbt(alpha)" }].map(({ name, order, source }) => [

@@ -16,7 +16,7 @@ type Poles = readonly (readonly [number, number])[];
 const SHOWN_CHANNELS = 4;
 const IMPULSE_STEPS = 256;
 
-/** One entry for each ssm node, in order. `continuous` and `discrete` are the modules after those passes. */
+/** One entry for each time-invariant ssm node, in order. `continuous` and `discrete` are the modules after those passes. */
 export function systemsOf(continuous: Module, discrete: Module): InspectSystem[] {
   const before = ssmNodes(continuous.graph);
   return ssmNodes(discrete.graph).map((node, i) => {
@@ -34,7 +34,7 @@ export function systemsOf(continuous: Module, discrete: Module): InspectSystem[]
 }
 
 function ssmNodes({ nodes }: Graph): SsmNode[] {
-  return nodes.filter((node): node is SsmNode => node.op === "ssm");
+  return nodes.filter((node): node is SsmNode => node.op === "ssm" && node.form.stage !== "scaled");
 }
 
 /** The operands after x. */

@@ -146,7 +146,7 @@ export type AnchorNode = MatmulNode | NormNode | PoolNode | SsmNode | ConvNode |
 export type Structure = "dense" | "diagonal" | "dplr";
 
 /**
- * The three stages of a state space model.
+ * The three stages of a time-invariant state space model, and the one that varies in time.
  *
  * - `family`: as declared; args: x, then the family's parameters in the order of its `params`.
  * - `continuous`: A, B, C, D and the step size as numbers; args: x, A, B, C, D, delta.
@@ -159,6 +159,9 @@ export type Structure = "dense" | "diagonal" | "dplr";
  *   dense: u, abar `[G N N2]`, bbar `[G N]`, c `[G N]`, d `[G]`.
  *   dplr: u, abar `[H N c]`, p `[H R N c]`, q `[H R N c]`, bbar `[H N c]`, c `[H N c]`, d `[H]`, with s_r = Re(sum_n q_rn x_n):
  *   x_t = abar x_{t-1} - sum_r p_r s_r + bbar u_t (complex), y = Re(sum_n c_n x_n) + d u.
+ * - `scaled`: HiPPO-LegS as first defined, x' = (A x + B u) / t, on every channel; args: u. Sample k = 1, 2, .. applies the
+ *   generalized bilinear rule `alpha` with step 1/k. Result: all of x, channel h's from h N on, so `[B L H*N]`. The state
+ *   kept is x_n / sqrt(2 n + 1), which makes every coefficient of the recurrence a whole number over k.
  */
 export type SsmForm =
   | {
@@ -185,6 +188,12 @@ export type SsmForm =
       readonly structure: Structure;
       /** Stored states per channel: N/2 complex ones for conjugate pairs. */
       readonly state: number;
+    }
+  | {
+      readonly stage: "scaled";
+      readonly state: number;
+      /** 0 to 1: forward Euler, bilinear at 1/2, backward Euler. */
+      readonly alpha: number;
     };
 
 export interface SystemEntries {
@@ -267,6 +276,7 @@ const discrete: Readonly<Record<Structure, Shapes>> = {
 /** The shapes of the operands after x, for `channels` channels; undefined for stage `family`, whose family knows them. */
 export function ssmOperandShapes(form: SsmForm, channels: number): readonly (readonly Extent[])[] | undefined {
   if (form.stage === "family") return undefined;
+  if (form.stage === "scaled") return [];
   const shapes = form.stage === "continuous" ? continuous[form.structure] : discrete[form.structure];
   return shapes({ h: channels, n: form.state, g: [1, channels] });
 }

@@ -154,8 +154,10 @@ function ssmType(form: SsmForm, args: readonly TensorType[], loc: Loc | undefine
 const fitsExtent = (extent: Extent, size: number): boolean =>
   extent === "any" || (typeof extent === "number" ? extent === size : extent.includes(size));
 
-/** A system with M columns in B and P rows in C takes the channels in groups of M and gives P for each. */
+/** A system with M columns in B and P rows in C takes the channels in groups of M and gives P for each; a scaled one gives its states. */
 function ssmDims(form: SsmForm, x: TensorType, loc: Loc | undefined): readonly Dim[] {
+  if (form.stage === "scaled")
+    return [...x.dims.slice(0, -1), { name: lastDim(x, "ssm", loc).name, size: channelsOf(x, "ssm", loc) * form.state }];
   if (form.stage !== "family" || form.entries === undefined) return x.dims;
   const inputs = form.entries.B[0]?.length ?? 1;
   const outputs = form.entries.C.length;

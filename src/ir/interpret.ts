@@ -45,6 +45,7 @@ import {
   type Value,
 } from "./loops.ts";
 import { rateOfType } from "./infer.ts";
+import { scaledLegs } from "./scaled-legs.ts";
 
 export type { DenseSystem, DiagonalSystem, DiscreteSystem, DplrSystem, MimoSystem } from "./loops.ts";
 
@@ -55,7 +56,7 @@ export type SystemEvaluator = (node: SsmNode, operands: readonly Constant[]) => 
  * What a stream remembers between two pushes. One array per stateful node, component-major with channels innermost:
  *
  * - diagonal and dplr ssm `[B][2 n + (0: real, 1: imaginary)][H]`: x_n after the last step
- * - dense ssm `[B][n][H]`: x_n after the last step
+ * - dense ssm `[B][n][H]`: x_n after the last step; scaled ssm: x_n / sqrt(2 n + 1)
  * - ssm of a family that is one system of all channels `[B][2 n + (0: real, 1: imaginary)]`: x_n after the last step
  * - conv `[B][K-1][H]`: the last K-1 inputs, oldest first
  * - pool `[B][H]`: mean: the running sum; max: the running maximum; last, first: that value
@@ -170,6 +171,10 @@ function anchor(run: Run, node: AnchorNode, id: ValueId, args: readonly Value[])
       embed(x, at(args, 1), y);
       break;
     case "ssm": {
+      if (node.form.stage === "scaled") {
+        run.after.set(id, scaledLegs(span, node.form, x, y, before));
+        break;
+      }
       const system = discreteSystem(run, node, args.slice(1));
       run.after.set(id, recurrence(span, system, x, y, before));
       break;

@@ -217,7 +217,7 @@ const ops = Object.keys(parsers) as readonly Op[];
 const structures: readonly Structure[] = ["dense", "diagonal", "dplr"];
 
 function parseForm(c: Cursor): SsmForm {
-  const stage = c.oneOf(["family", "continuous", "discrete"]);
+  const stage = c.oneOf(["family", "continuous", "discrete", "scaled"]);
   switch (stage) {
     case "family": {
       const form = {
@@ -233,6 +233,8 @@ function parseForm(c: Cursor): SsmForm {
       return { stage, structure: c.oneOf(structures), discretization: c.name(), state: c.attribute("state"), pairs: c.tries("pairs") };
     case "discrete":
       return { stage, structure: c.oneOf(structures), state: c.attribute("state") };
+    case "scaled":
+      return { stage, state: c.attribute("state"), alpha: c.attribute("alpha") };
   }
 }
 

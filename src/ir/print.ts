@@ -117,6 +117,8 @@ function printForm(form: SsmForm): string[] {
       return ["continuous", form.structure, printName(form.discretization), `state=${form.state}`, ...(form.pairs ? ["pairs"] : [])];
     case "discrete":
       return ["discrete", form.structure, `state=${form.state}`];
+    case "scaled":
+      return ["scaled", `state=${form.state}`, `alpha=${printNumber(form.alpha)}`];
   }
 }
 

@@ -86,7 +86,7 @@ export function continuousSystem(form: FormOf<"continuous">, operands: readonly 
 /** The discrete system of a node of any stage before `discrete`; what the interpreter runs on. */
 export const evaluateSystem: SystemEvaluator = (node, operands) => {
   const { form } = node;
-  if (form.stage === "discrete") return bug("a discrete ssm needs no evaluation");
+  if (form.stage === "discrete" || form.stage === "scaled") return bug(`a ${form.stage} ssm needs no evaluation`);
   const channels = Number(node.type.dims.at(-1)?.size);
   const system = form.stage === "family" ? familySystem(form, operands, { channels, loc: node.loc }) : continuousSystem(form, operands);
   const rule = discretizationNamed(form.discretization, node.loc);

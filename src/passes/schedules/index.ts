@@ -8,6 +8,7 @@ import { poolSchedule } from "./pool.ts";
 import { packSchedule, unpackSchedule } from "./resample.ts";
 import type { Schedule } from "./schedule.ts";
 import { ssmConvolution } from "./ssm-convolution.ts";
+import { ssmScaled } from "./ssm-scaled.ts";
 import { ssmScan } from "./ssm-scan.ts";
 import { ssmStep, ssmStepDense } from "./ssm-step.ts";
 import { ssmStepDplr } from "./ssm-step-dplr.ts";
@@ -30,4 +31,5 @@ export const schedules: readonly Schedule[] = [
   ssmStep,
   ssmStepDense,
   ssmStepDplr,
+  ssmScaled,
 ];

@@ -162,7 +162,7 @@ export const ssmConvolution: Schedule = schedule<SsmNode>({
   name: "ssm-convolution",
   doc: "direct sums, or an FFT in one dispatch, or one in three, by length and workgroup memory",
   op: "ssm",
-  applies: (_, __, context) => context.mode === "convolution" && context.entry !== "step",
+  applies: (node, _, context) => context.mode === "convolution" && context.entry !== "step" && node.form.stage === "discrete",
   lower: (node, id, context) => {
     const lti = ltiOf(node, context);
     const carry = context.entry === "resume" ? emitCarry(id, lti, context) : undefined;
