@@ -4,8 +4,8 @@ import { paramDims, type DimLetter, type Family, type Options } from "../ssm/fam
 import { makeTensor, type Sequence, type Tensor } from "./tensor.ts";
 import { fail, here, parameter, trace, valueOf, type Named } from "./trace.ts";
 
-/** How a continuous system becomes a discrete one; `gbt(alpha)` is the generalized bilinear rule, `dirac` is for events. */
-export type Discretization = "zoh" | "bilinear" | "euler" | "backward-euler" | "dirac" | `gbt(${number})`;
+/** How a continuous system becomes a discrete one; `gbt(alpha)` is the generalized bilinear rule, `dirac` and `async` are for events. */
+export type Discretization = "zoh" | "bilinear" | "euler" | "backward-euler" | "dirac" | "async" | `gbt(${number})` | `async(${number})`;
 
 /** Options of layers whose step sizes are parameters. */
 export interface FamilyOptions extends Named {

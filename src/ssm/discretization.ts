@@ -9,6 +9,8 @@ export interface Discretization {
   readonly order: number;
   /** Of a generalized bilinear rule, the only kind that keeps a system of normal plus low rank one in O(N R). */
   readonly alpha?: number;
+  /** Samples are events: what one adds to the state, bbar, does not depend on the time to the next. */
+  readonly events?: boolean;
   /** One pole with B = 1. Units: lambda is per unit of time, delta is the time between samples. */
   readonly scalar: (lambda: Complex, delta: number) => { readonly abar: Complex; readonly bbar: Complex };
   /** The same rule for a matrix; undefined where the step it needs does not exist (a singular I - alpha delta A). */

@@ -18,9 +18,7 @@ export function discretizeSystem(system: ContinuousSystem, rule: Discretization,
     case "dense":
       return discretizeDense(system, rule, loc);
     case "dplr":
-      return rule.alpha === undefined
-        ? discretizeDense(denseForm(system), rule, loc)
-        : discretizeDplr(system, { ...rule, alpha: rule.alpha }, loc);
+      return rule.alpha === undefined ? discretizeAsDense(system, rule, loc) : discretizeDplr(system, { ...rule, alpha: rule.alpha }, loc);
   }
 }
 
@@ -77,6 +75,16 @@ function discretizeDense(system: DenseSystem, rule: Discretization, loc: Loc | u
     c: tensor(system.C, groups, n),
     d: tensor(system.D, groups),
   };
+}
+
+/** The dense form has its step sizes in A and B; an event enters as it does without them. */
+function discretizeAsDense(system: DplrSystem, rule: Discretization, loc: Loc | undefined): DiscreteSystem {
+  const made = discretizeDense(denseForm(system), rule, loc);
+  if (rule.events !== true) return made;
+  const unscaled = discretizeDense(denseForm({ ...system, delta: system.delta.map(() => 1) }), rule, loc);
+  return made.structure === "dense" && unscaled.structure === "dense"
+    ? { ...made, bbar: unscaled.bbar }
+    : bug("a dense system stays dense");
 }
 
 /**

@@ -8,7 +8,10 @@ import { solve } from "../../src/math/solve.ts";
 import type { Discretization } from "../../src/ssm/discretization.ts";
 import { discretizationNamed, discretizations } from "../../src/ssm/discretizations.ts";
 import { generalizedBilinear } from "../../src/ssm/discretizations/generalized-bilinear.ts";
+import { asynchronous } from "../../src/ssm/discretizations/async.ts";
+import { dirac } from "../../src/ssm/discretizations/dirac.ts";
 import { zoh } from "../../src/ssm/discretizations/zoh.ts";
+import { discretizeSystem } from "../../src/ssm/discretize.ts";
 import { flatten, goldenCases, type GoldenComplex, relativeError, toComplex } from "../math/golden.ts";
 import { randomMatrix, vector } from "../math/systems.ts";
 import { kernelOf, realForm, siso } from "./runs.ts";
@@ -36,7 +39,7 @@ type GoldenCase =
   | { kind: "dense-real"; A: number[][]; B: number[]; results: Real[] };
 
 const golden = goldenCases<GoldenCase>("disc.json");
-/** The golden names of methods that are not in the table yet belong to event streams. */
+/** The golden names of methods. */
 const named: Readonly<Record<string, string>> = {
   zoh: "zoh",
   bilinear: "bilinear",
@@ -44,6 +47,7 @@ const named: Readonly<Record<string, string>> = {
   backward_euler: "backward-euler",
   "gbt0.25": "gbt(0.25)",
   dirac: "dirac",
+  async: "async",
 };
 const covered = <R extends GoldenStep>(results: readonly R[]): [R, Discretization][] =>
   results.flatMap((r) => (named[r.method] === undefined ? [] : [[r, discretizationNamed(named[r.method] ?? "")] as [R, Discretization]]));
@@ -63,7 +67,7 @@ describe("golden steps, dt from 1e-4 to 1, to 1e-12", () => {
         seen++;
       }
     }
-    expect(seen).toBe(4 * 5 * 6);
+    expect(seen).toBe(4 * 5 * 7);
   });
 
   test("dense real", () => {
@@ -78,7 +82,7 @@ describe("golden steps, dt from 1e-4 to 1, to 1e-12", () => {
         seen++;
       }
     }
-    expect(seen).toBe(3 * 5 * 6);
+    expect(seen).toBe(3 * 5 * 7);
   });
 
   test("diagonal plus low rank, in its real form", () => {
@@ -107,7 +111,7 @@ describe("golden steps, dt from 1e-4 to 1, to 1e-12", () => {
         seen++;
       }
     }
-    expect(seen).toBe(3 * 5 * 6);
+    expect(seen).toBe(3 * 5 * 7);
   });
 });
 
@@ -141,7 +145,7 @@ describe.each(all.map((rule) => [rule.name, rule] as const))("%s", (_name, rule)
         const lambda = scale(pole, 1 / abs(pole));
         const at = (delta: number): [number, number] => {
           const { abar, bbar } = rule.scalar(lambda, delta);
-          const input = rule.name === "dirac" ? complex(1) : zoh.scalar(lambda, delta).bbar;
+          const input = rule.events === true ? rule.scalar(lambda, 1).bbar : zoh.scalar(lambda, delta).bbar;
           return [abs(sub(abar, exp(scale(lambda, delta)))), abs(sub(bbar, input)) / delta];
         };
         const [coarse, fine] = [at(0.02), at(0.01)];
@@ -198,10 +202,54 @@ describe("poles", () => {
   });
 });
 
+describe("events", () => {
+  test("dirac lets an event in whole; async holds it for one step, and for a width as zoh does", () => {
+    fc.assert(
+      fc.property(poles, steps, steps, (lambda, delta, width) => {
+        expect(dirac.scalar(lambda, delta).bbar).toEqual(complex(1));
+        const rule = discretizationNamed(`async(${width})`);
+        const made = rule.scalar(lambda, delta);
+        const unit = zoh.scalar(scale(lambda, width), 1);
+        expect(abs(sub(made.bbar, scale(unit.bbar, width)))).toBeLessThan(1e-15 * width);
+        expect(abs(sub(made.abar, exp(scale(lambda, width * delta))))).toBeLessThan(1e-14 * Math.max(1, abs(lambda)));
+        expect(rule.scalar(lambda, 1)).toEqual(zoh.scalar(lambda, width));
+      }),
+    );
+  });
+
+  test("a system of normal plus low rank, with step sizes of its own for each state, has the same events at every step size", () => {
+    const g = random(8, "events");
+    const pack = (n: number): Float64Array => vector(2 * n, g.normal);
+    const A = vector(6, g.normal).map((x, i) => (i % 2 === 0 ? -Math.abs(x) : x));
+    const system = {
+      structure: "dplr",
+      channels: 1,
+      states: 3,
+      rank: 1,
+      A,
+      P: pack(3),
+      B: pack(3),
+      C: pack(3),
+      D: vector(1, g.normal),
+    } as const;
+    for (const rule of [dirac, asynchronous(0.3)]) {
+      const at = (delta: readonly number[]): ReturnType<typeof discretizeSystem> =>
+        discretizeSystem({ ...system, delta: Float64Array.from(delta) }, rule);
+      const [unit, slow, uneven] = [at([1, 1, 1]), at([2, 2, 2]), at([0.1, 1, 3])];
+      if (unit.structure !== "dense" || slow.structure !== "dense" || uneven.structure !== "dense") throw new Error("no dense form");
+      expect(slow.bbar.data).toEqual(unit.bbar.data);
+      expect(uneven.bbar.data).toEqual(unit.bbar.data);
+      const [one, two] = [unit, slow].map((s) => matrixOf(6, 6, s.abar.data));
+      expect(relativeError(two?.data ?? [], multiply(one ?? identity(6), one ?? identity(6)).data)).toBeLessThan(1e-13);
+    }
+  });
+});
+
 test("a name that is no discretization is refused with those that are", () => {
   expect(() => discretizationNamed("tustin")).toThrowError(
     expect.objectContaining({ code: "unknown-discretization", fix: expect.stringContaining("bilinear") }),
   );
-  expect(() => discretizationNamed("gbt(2)")).toThrowError(/no discretization/);
+  for (const name of ["gbt(2)", "async(0)", "async(x)"])
+    expect(() => discretizationNamed(name)).toThrowError(expect.objectContaining({ code: "unknown-discretization" }));
   expect(discretizationNamed("gbt(0.25)").scalar(complex(-1), 1).abar.re).toBeCloseTo(0.25 / 1.25, 15);
 });

@@ -8,6 +8,7 @@ export const dirac: Discretization = {
   name: "dirac",
   source: "Schöne et al., Scalable Event-by-event Processing of Neuromorphic Sensory Signals With Deep State-Space Models, 2024, section 3",
   order: Infinity,
+  events: true,
   scalar: (lambda, delta) => ({ abar: exp(scale(lambda, delta)), bbar: complex(1) }),
   dense: (A, B, delta) => ({ abar: expm(scaleMatrix(A, delta)), bbar: B }),
 };
