@@ -2,6 +2,7 @@
 export { diag, mat, matOf, minus, neg, over, plus, sq, times, type Entry, type Matrix, type Scalar } from "./entries.ts";
 export type { Discretization, FamilyOptions } from "./family-layer.ts";
 export { hippoLegs, type HippoLegsOptions } from "./hippo-legs.ts";
+export { shift, type ShiftOptions } from "./fir.ts";
 export { constant, logUniform, normal, uniform, values } from "./init.ts";
 export {
   batchNorm,

@@ -41,6 +41,7 @@ import {
   unpack,
   type DiscreteSystem,
   type MimoSystem,
+  type FiniteResponse,
   type Span,
   type Value,
 } from "./loops.ts";
@@ -50,7 +51,7 @@ import { scaledLegs } from "./scaled-legs.ts";
 export type { DenseSystem, DiagonalSystem, DiscreteSystem, DplrSystem, MimoSystem } from "./loops.ts";
 
 /** The discrete system of an ssm node of an earlier stage; `operands` are the values of its arguments after x. */
-export type SystemEvaluator = (node: SsmNode, operands: readonly Constant[]) => DiscreteSystem | MimoSystem;
+export type SystemEvaluator = (node: SsmNode, operands: readonly Constant[]) => DiscreteSystem | MimoSystem | FiniteResponse;
 
 /**
  * What a stream remembers between two pushes. One array per stateful node, component-major with channels innermost:
@@ -191,7 +192,7 @@ function resampled(run: Run, node: PackNode | UnpackNode, id: ValueId, x: Value)
   return y;
 }
 
-function recurrence(span: Span, system: DiscreteSystem | MimoSystem, x: Value, y: Value, before: Float64Array | undefined): Float64Array {
+function recurrence(span: Span, system: ReturnType<SystemEvaluator>, x: Value, y: Value, before: Float64Array | undefined): Float64Array {
   switch (system.structure) {
     case "diagonal":
       return diagonal(span, system, x, y, before);
@@ -201,10 +202,12 @@ function recurrence(span: Span, system: DiscreteSystem | MimoSystem, x: Value, y
       return dplr(span, system, x, y, before);
     case "mimo":
       return mimo(span, system, x, y, before);
+    case "fir":
+      return conv(span, x, system.taps, y, before);
   }
 }
 
-const discreteSystem = (run: Run, node: SsmNode, operands: readonly Value[]): DiscreteSystem | MimoSystem =>
+const discreteSystem = (run: Run, node: SsmNode, operands: readonly Value[]): ReturnType<SystemEvaluator> =>
   node.form.stage === "discrete" ? discreteOperands(node, operands) : run.systems(node, operands);
 
 /** The system of a discrete node, from the operands after x. */

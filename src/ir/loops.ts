@@ -8,6 +8,11 @@ import { rateOf, type Constant, type Dim } from "./graph.ts";
 
 /** x_t = Abar x_{t-1} + Bbar u_t, y_t = C x_t + D u_t, as the stage `discrete` of `SsmForm` lays it out. */
 export type DiscreteSystem = DiagonalSystem | DenseSystem | DplrSystem;
+/** A system that is its own taps, `[H K]`, as those of a convolution. */
+export interface FiniteResponse {
+  readonly structure: "fir";
+  readonly taps: Constant;
+}
 /** Shapes: abar, gain `[H N 2]`, d `[H]`. */
 export interface DiagonalSystem {
   readonly structure: "diagonal";
@@ -130,7 +135,7 @@ export function pool(
 }
 
 /** y_t = sum_k w[k] x_{t-K+1+k}; gives the last K-1 inputs. */
-export function conv(span: Span, x: Value, w: Value, y: Value, before: Float64Array | undefined): Float64Array {
+export function conv(span: Span, x: Value, w: Constant, y: Value, before: Float64Array | undefined): Float64Array {
   const { B, L } = span;
   const [H = 0, K = 1] = w.shape;
   const tail = before ?? new Float64Array(B * (K - 1) * H);

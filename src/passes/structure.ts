@@ -10,13 +10,16 @@ import { familySystem } from "../ssm/evaluate.ts";
 import { describeUnstable, unstablePoles } from "../ssm/poles.ts";
 import { diagonalise, residualLimit } from "../ssm/structure.ts";
 import { splitStates, type StatesBetween } from "../ssm/mimo.ts";
-import { type ContinuousSystem, type DenseSystem, type FamilySystem, splitChannels } from "../ssm/system.ts";
+import { type ContinuousSystem, type DenseSystem, type FirSystem, splitChannels, type StateSystem, tapsOf } from "../ssm/system.ts";
 import { commonPrefix, constantValue, constantWriter, type NewConstant, paramNames } from "./operands.ts";
 import type { Pass, PassContext } from "./pass.ts";
 
 type FamilyForm = Extract<SsmForm, { stage: "family" }>;
 
-/** `ssm` of a family and its parameters -> `ssm` continuous of A, B, C, D, delta; a dense A that is normal -> its poles. */
+/**
+ * `ssm` of a family and its parameters -> `ssm` continuous of A, B, C, D, delta; a dense A that is normal -> its poles; a finite
+ * response -> `conv`.
+ */
 export const structure: Pass = {
   name: "structure",
   doc: "Turns families into A, B, C, D and step size, finds diagonal and normal state matrices, halves conjugate pairs.",
@@ -42,7 +45,7 @@ export const structure: Pass = {
 /** A node's system in its final form, and where its constants are once they are written. */
 interface Structured {
   readonly prefix: string;
-  readonly system: ContinuousSystem;
+  readonly system: ContinuousSystem | FirSystem;
   /** Inputs and outputs of a group of channels: more than 1 and 1 where channels must be expanded and summed. */
   readonly inputs: number;
   readonly outputs: number;
@@ -67,6 +70,7 @@ function structureNode(
     own.map((id) => constantValue(nodes, values, id, node.loc)),
     { channels, rate: context.rate, loc: node.loc },
   );
+  if (system.structure === "fir") return finite(system, form.family, prefix, node, context);
   checkFinite(system, prefix, node);
   const warning = describeUnstable(unstablePoles(system));
   if (warning !== undefined) context.warn(`${prefix}: ${warning}`);
@@ -104,6 +108,13 @@ function structureNode(
   return { prefix, system: simplify(splitChannels(system, copies), copies * inputs * outputs, prefix, context), inputs, outputs };
 }
 
+function finite(system: FirSystem, family: string, prefix: string, { loc }: SsmNode, { rate = 1, note, warn }: PassContext): Structured {
+  if (!system.kernel.every(Number.isFinite)) throw notFinite("the kernel", prefix, loc);
+  note(`${prefix}: ${family}, a finite response of ${system.taps} taps`);
+  if (rate !== 1) warn(`${prefix}: the taps of ${family} are made for one sampling rate and stay as they are`);
+  return { prefix, system, inputs: 1, outputs: 1 };
+}
+
 /** The diagonal form of a dense system where there is an exact one. */
 function simplify(system: DenseSystem, channels: number, prefix: string, { note }: PassContext): ContinuousSystem {
   const result = diagonalise(system, channels);
@@ -121,14 +132,12 @@ function simplify(system: DenseSystem, channels: number, prefix: string, { note 
   return diagonal;
 }
 
-function checkFinite(system: FamilySystem, prefix: string, node: SsmNode): void {
+function checkFinite(system: StateSystem, prefix: string, node: SsmNode): void {
   const { A, B, C, D, delta } = system;
   const bad = Object.entries({ A, B, C, D, P: system.structure === "dplr" ? system.P : D, "step size": delta }).find(
     ([, data]) => !data.every(Number.isFinite),
   );
-  const fix = "check the weights, and the formulas of its entries, for overflow and division by zero";
-  if (bad !== undefined)
-    throw new CompileError({ code: "ssm-not-finite", message: `${bad[0]} of ${prefix} is not finite`, fix, loc: node.loc });
+  if (bad !== undefined) throw notFinite(bad[0], prefix, node.loc);
   if (!delta.every((d) => d > 0))
     throw new CompileError({
       code: "ssm-delta",
@@ -138,7 +147,16 @@ function checkFinite(system: FamilySystem, prefix: string, node: SsmNode): void 
     });
 }
 
-function constantsOf(system: ContinuousSystem): readonly NewConstant[] {
+const notFinite = (what: string, prefix: string, loc: SsmNode["loc"]): CompileError =>
+  new CompileError({
+    code: "ssm-not-finite",
+    message: `${what} of ${prefix} is not finite`,
+    fix: "check the weights, and the formulas of its entries, for overflow and division by zero",
+    loc,
+  });
+
+function constantsOf(system: Structured["system"]): readonly NewConstant[] {
+  if (system.structure === "fir") return [{ role: "taps", dims: ["H", "K"], value: tapsOf(system) }];
   const n = system.states;
   const part = (role: "A" | "B" | "C" | "D" | "delta", dims: readonly string[], shape: readonly number[]): NewConstant => ({
     role,
@@ -167,6 +185,8 @@ function emitNode(
   write: (parts: readonly NewConstant[]) => readonly ValueId[],
 ): ValueId {
   if (node.form.stage !== "family") return bug("the node is structured already");
+  const [x = bug("an ssm has an input")] = node.args;
+  if (system.structure === "fir") return emit({ op: "conv", type: node.type, args: [x, ...(operands ?? [])], loc: node.loc });
   const { discretization } = node.form;
   const { structure: kind, states: state } = system;
   const form: SsmForm = {
@@ -176,7 +196,6 @@ function emitNode(
     state,
     pairs: system.structure === "diagonal" && system.pairs,
   };
-  const [x = bug("an ssm has an input")] = node.args;
   const ssm = (input: ValueId, type: SsmNode["type"]): ValueId =>
     emit({ op: "ssm", form, type, args: [input, ...(operands ?? [])], loc: node.loc });
   if (between !== undefined) return emitBetween(node, between, ssm, emit, write);

@@ -8,7 +8,7 @@ import { evaluateEntries } from "./entries.ts";
 import type { Options } from "./family.ts";
 import { familyNamed } from "./families.ts";
 import { discretizeMimo } from "./mimo.ts";
-import type { ContinuousSystem, FamilySystem } from "./system.ts";
+import { type ContinuousSystem, type FamilySystem, tapsOf } from "./system.ts";
 
 type FormOf<S extends SsmForm["stage"]> = Extract<SsmForm, { stage: S }>;
 
@@ -22,7 +22,7 @@ export interface SystemContext {
 }
 
 /**
- * The continuous system of a family at these parameter values.
+ * The system of a family at these parameter values.
  * Throws: CompileError `unknown-family`, `ssm-shape`, `ssm-option`, `ssm-state-odd`.
  */
 export function familySystem(
@@ -52,7 +52,7 @@ export function familySystem(
     }
   }
   const system = family.evaluate(values, { H: channels, N: form.state }, form.options satisfies Options, loc);
-  return rate === 1 ? system : { ...system, delta: system.delta.map((delta) => delta * rate) };
+  return rate === 1 || system.structure === "fir" ? system : { ...system, delta: system.delta.map((delta) => delta * rate) };
 }
 
 function missing(family: string, param: string, loc: SsmNode["loc"]): CompileError {
@@ -89,6 +89,7 @@ export const evaluateSystem: SystemEvaluator = (node, operands) => {
   if (form.stage === "discrete" || form.stage === "scaled") return bug(`a ${form.stage} ssm needs no evaluation`);
   const channels = Number(node.type.dims.at(-1)?.size);
   const system = form.stage === "family" ? familySystem(form, operands, { channels, loc: node.loc }) : continuousSystem(form, operands);
+  if (system.structure === "fir") return { structure: "fir", taps: tapsOf(system) };
   const rule = discretizationNamed(form.discretization, node.loc);
   return system.structure === "mimo" ? discretizeMimo(system, rule, node.loc) : discretizeSystem(system, rule, node.loc);
 };

@@ -5,8 +5,9 @@ import { dense } from "./families/dense.ts";
 import { lru } from "./families/lru.ts";
 import { s4d } from "./families/s4d.ts";
 import { s5 } from "./families/s5.ts";
+import { shift } from "./families/shift.ts";
 
-export const families: readonly Family[] = [s4d, s5, lru, dense];
+export const families: readonly Family[] = [s4d, s5, lru, dense, shift];
 
 /** Throws: CompileError `unknown-family`. */
 export function familyNamed(name: string, loc?: Loc): Family {

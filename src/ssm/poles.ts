@@ -4,7 +4,7 @@ import { abs, type Complex, complex, complexAt } from "../math/complex.ts";
 import { addScaled, entry, frobenius, type Matrix, matrix, matrixOf, multiply, scaleMatrix, transpose } from "../math/matrix.ts";
 import { largestSymmetric } from "../math/normal.ts";
 import { eigenvalues } from "../math/schur.ts";
-import { denseForm, type DenseSystem, type DiagonalSystem, type DplrSystem, type FamilySystem, type MimoSystem } from "./system.ts";
+import { denseForm, type DenseSystem, type DiagonalSystem, type DplrSystem, type StateSystem, type MimoSystem } from "./system.ts";
 
 /** A pole with Re > 0. */
 export interface UnstablePole {
@@ -32,11 +32,11 @@ function growing(A: Matrix): readonly Complex[] {
 }
 
 /** Every pole with Re > 0, the fastest growing first. */
-export function unstablePoles(system: FamilySystem): readonly UnstablePole[] {
+export function unstablePoles(system: StateSystem): readonly UnstablePole[] {
   return polesOf(system).toSorted((a, b) => b.pole.re * b.delta - a.pole.re * a.delta);
 }
 
-function polesOf(system: FamilySystem): readonly UnstablePole[] {
+function polesOf(system: StateSystem): readonly UnstablePole[] {
   switch (system.structure) {
     case "diagonal":
     case "mimo":

@@ -3,6 +3,7 @@
  * float64; tensors are row-major, complex ones interleaved `[.. c=2]`. Its discrete counterpart is the interpreter's.
  */
 
+import type { Constant } from "../ir/graph.ts";
 import { complexAt } from "../math/complex.ts";
 
 /** x' = diag(A) x + B u, y = C x + D u on every channel by itself. */
@@ -93,8 +94,26 @@ export interface MimoSystem {
 }
 
 export type ContinuousSystem = DiagonalSystem | DenseSystem | DplrSystem;
+
+/** A finite response: y_t = sum_k kernel[k] u_{t-k} on every channel by itself. Discrete as it is: no step size, no rule. */
+export interface FirSystem {
+  readonly structure: "fir";
+  readonly channels: number;
+  readonly taps: number;
+  /** `[H K]` */
+  readonly kernel: Float64Array;
+}
+
+/** A system that has a state. */
+export type StateSystem = ContinuousSystem | MimoSystem;
 /** What a family may give. */
-export type FamilySystem = ContinuousSystem | MimoSystem;
+export type FamilySystem = StateSystem | FirSystem;
+
+/** The taps of a convolution, `[H K]`: the last meets the present. */
+export function tapsOf({ channels, taps, kernel }: FirSystem): Constant {
+  const reversed = (i: number): number => kernel[i + taps - 1 - 2 * (i % taps)] ?? NaN;
+  return { shape: [channels, taps], data: kernel.map((_, i) => reversed(i)) };
+}
 
 /**
  * The same model as systems of one input and one output: (A, B[:, m], C[p, :], D[p, m]) for every group, output p and

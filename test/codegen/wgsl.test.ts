@@ -17,13 +17,13 @@ const golden = fileURLToPath(new URL("golden", import.meta.url));
 
 /** The kernels that are kept as files: of those of one name the last, which resumes a stream where there is such. */
 const kept = [
+  "direct_convolution",
   "fft_convolution",
   "matmul_elements",
   "matmul_vector",
   "norm_layer_group",
   "norm_layer_rows",
   "pool_mean",
-  "ssm_direct",
   "ssm_final_state",
   "ssm_kernel",
   "ssm_scan",

@@ -95,6 +95,7 @@ const ops: Readonly<Record<string, Model>> = {
   "product of a mean": model("mean", { u: sequence(64) }, ({ u }) => ({ y: linear(mean(silu(u), "L"), { width: 64 }) })),
   maximum: model("max", { u: sequence(6) }, ({ u }) => ({ y: max(u, "L") })),
   convolution: model("conv", { u: sequence(32) }, ({ u }) => ({ y: silu(conv(silu(u), { width: 4, causal: true })) })),
+  "convolution of many taps": model("long", { u: sequence(8) }, ({ u }) => ({ y: silu(conv(silu(u), { width: 150, bias: false })) })),
   embedding: model("embed", { ids: tokens(16) }, ({ ids }) => ({ y: silu(embed(ids, { width: 64 })) })),
   concatenation: model("concat", { u: sequence(32) }, ({ u }) => ({ y: linear(concat(silu(u), linear(u, { width: 32 })), { width: 64 }) })),
 };

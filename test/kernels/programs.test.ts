@@ -5,6 +5,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compileGraph, type Compiled } from "../../src/compile.ts";
+import { conv, model, sequence } from "../../src/dsl/index.ts";
 import type { Constants } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
 import { printGraph } from "../../src/ir/print.ts";
@@ -64,6 +65,19 @@ describe("results and accesses", () => {
   ])("an FFT in rows and columns: %i steps where %i points fit", async (L, F) => {
     const ran = await checkSystem({ ...system, L, H: 2 }, { F });
     expect(ran.map((r) => r.kernel)).toContain("fft_rows");
+  });
+
+  test.each([
+    [40, 90, 2048],
+    [100, 90, 2048],
+    [100, 300, 2048],
+    [400, 300, 64],
+  ])("a convolution of many taps: %i steps, %i taps where %i points fit", async (L, width, F) => {
+    const long = model("long", { u: sequence(2) }, ({ u }) => ({ y: conv(u, { width }) }));
+    const compiled = await compileGraph(long.graph, new Map(), { maxLength: 4096 });
+    const ran = checkPrograms(compiled, { inputs: new Map([["u", numbers([2, L, 2], 3)]]), B: 2, L }, { F });
+    const whole = L <= 64 ? "direct_convolution" : F === 64 ? "fft_rows" : "fft_convolution";
+    expect(ran.map((r) => r.kernel)).toEqual(expect.arrayContaining([whole, "conv_kernel", "conv_response", "conv_tail", "conv_taps"]));
   });
 
   test("60 random models of all ops", { timeout: 120_000 }, async () => {

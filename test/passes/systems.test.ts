@@ -55,6 +55,25 @@ describe("structure", () => {
     expect(valuesOf(module)).toEqual({ A: [-1, 3], B: [1, 0], C: [1, -2], D: [5], delta: [0.5] });
   });
 
+  test("a finite response becomes a convolution, its taps oldest first", () => {
+    const module = expectRewrite(
+      structure,
+      `%0: [B L H=1] = input u
+       %1: [H=1 N=3] = param cell.B
+       %2: [H=1 N=3] = param cell.C
+       %3: [H=1] = param cell.D
+       %4: [B L H=1] = ssm family shift zoh state=3 options={} %0 %1 %2 %3
+       return y: %4
+       ---
+       %0: [B L H=1] = input u
+       %1: [H=1 K=3] = param "cell:taps"
+       %2: [B L H=1] = conv %0 %1
+       return y: %2`,
+      { "cell.B": [1, 10, 0], "cell.C": [1, 2, 3], "cell.D": [5] },
+    );
+    expect(valuesOf(module)).toEqual({ taps: [3, 32, 26] });
+  });
+
   test("a dense A that rotates and decays is normal, and becomes one pole of its pair", () => {
     const values = { "cell.A": [-1, -2, 2, -1], "cell.B": [1, 0], "cell.C": [1, 0], "cell.D": [5], "cell.delta": [0.5] };
     const { A, B, C, D, delta } = valuesOf(expectRewrite(structure, dense(poles), values));

@@ -5,12 +5,20 @@ import type { Constant, SsmForm } from "../../src/ir/graph.ts";
 import { complex, type Complex, complexArray, mul } from "../../src/math/complex.ts";
 import { random } from "../../src/math/random.ts";
 import { discretizationNamed } from "../../src/ssm/discretizations.ts";
-import { familySystem } from "../../src/ssm/evaluate.ts";
+import { familySystem as systemOf } from "../../src/ssm/evaluate.ts";
 import { paramDims } from "../../src/ssm/family.ts";
 import { families, familyNamed } from "../../src/ssm/families.ts";
 import { discretizeSystem } from "../../src/ssm/discretize.ts";
+import type { StateSystem } from "../../src/ssm/system.ts";
 import { goldenCases, type GoldenComplex, relativeError, toComplex } from "../math/golden.ts";
 import { impulse, realForm, runChannel } from "./runs.ts";
+
+/** Of a family that has a state. */
+function familySystem(...args: Parameters<typeof systemOf>): StateSystem {
+  const system = systemOf(...args);
+  if (system.structure === "fir") throw new Error("a finite response has no A");
+  return system;
+}
 
 type FamilyForm = Extract<SsmForm, { stage: "family" }>;
 const form = (family: string, state: number, options: FamilyForm["options"] = {}, more: Partial<FamilyForm> = {}): FamilyForm => ({
@@ -187,13 +195,14 @@ describe.each(families.map((f) => [f.name, f] as const))("family %s", (name, fam
     "starts from %s with finite numbers of its own declared shapes",
     (init) => {
       const options: FamilyForm["options"] = inits.length === 0 ? {} : { init };
-      const system = familySystem(form(name, 4, options), operands(options), { channels: 3 });
+      const system = systemOf(form(name, 4, options), operands(options), { channels: 3 });
       expect(system.structure).toBe(family.structure);
-      for (const data of [system.A, system.B, system.C, system.D, system.delta]) {
+      const steps = system.structure === "fir" ? [] : [...system.delta];
+      for (const data of system.structure === "fir" ? [system.kernel] : [system.A, system.B, system.C, system.D, system.delta]) {
         expect(data.length).toBeGreaterThan(0);
         expect(data.every(Number.isFinite)).toBe(true);
       }
-      if ("dt_min" in family.options) expect(system.delta.every((d) => d >= 0.001 && d <= 0.1)).toBe(true);
+      if ("dt_min" in family.options) expect(steps.every((d) => d >= 0.001 && d <= 0.1)).toBe(true);
     },
   );
 
@@ -216,6 +225,14 @@ describe.each(families.map((f) => [f.name, f] as const))("family %s", (name, fam
     const [[number] = []] = Object.entries(family.options).filter(([, { default: start }]) => typeof start === "number");
     fails("ssm-option", good, { [number ?? ""]: "small" });
   });
+});
+
+test("shift: K_l = sum_n B_n C_{n+l}, D on the present; C may be [1 H N]", () => {
+  const [B, D] = [tensor([1, 0, 0, 2, 1, 0.5], 2, 3), tensor([10, 20], 2)];
+  for (const C of [tensor([1, 2, 3, 4, 5, 6], 2, 3), tensor([1, 2, 3, 4, 5, 6], 1, 2, 3)]) {
+    const system = systemOf(form("shift", 3), [B, C, D], { channels: 2 });
+    expect(system).toEqual({ structure: "fir", channels: 2, taps: 3, kernel: Float64Array.of(11, 2, 3, 8 + 5 + 3 + 20, 16, 12) });
+  }
 });
 
 test("s4d takes a step size per state, and refuses an odd state", () => {

@@ -24,12 +24,21 @@ import {
 } from "./schedule.ts";
 import { ownTraffic, parametersSeen } from "./traffic.ts";
 
-interface Tail {
+/** Where a stream keeps the last K-1 inputs. */
+export interface Tail {
   readonly buffer: number;
   readonly index: (b: KExpr, position: KExpr, c: KExpr) => KExpr;
 }
 
-function tailOf(id: number, taps: number, channels: number, context: LowerContext): Tail {
+/** The taps of a node, a parameter, and how many there are. */
+export function tapsOf(node: ConvNode, context: LowerContext): { readonly weight: string; readonly taps: number } {
+  const weight = context.graph.nodes[node.args[1] ?? -1];
+  if (weight?.op !== "param") return bug("a convolution's taps are no parameter");
+  return { weight: weight.name, taps: Number(weight.type.dims[1]?.size) };
+}
+
+/** The inputs that a stream keeps for a node. */
+export function tailOf(id: number, taps: number, channels: number, context: LowerContext): Tail {
   return {
     buffer: context.state(id, `d.B*${(taps - 1) * channels}`),
     index: (b, position, c) => add(mul(add(mul(b, taps - 1), position), channels), c),
@@ -46,16 +55,13 @@ function inputAt(k: KernelBuilder, x: ValueRef, at: Coords, back: KExpr, taps: n
 }
 
 function lower(node: ConvNode, id: number, context: LowerContext): void {
-  const [x = bug("conv"), w = bug("conv")] = node.args;
-  const weight = context.graph.nodes[w];
-  if (weight?.op !== "param") bug("a convolution's taps are no parameter");
-  const taps = Number(weight.type.dims[1]?.size);
+  const { weight, taps } = tapsOf(node, context);
   const channels = channelsOf(node.type);
   const tail = context.entry === "whole" || taps === 1 ? undefined : tailOf(id, taps, channels, context);
-  const source = context.value(x);
+  const source = context.value(node.args[0] ?? bug("conv"));
   const step = context.entry === "step";
   const k = kernelBuilder("conv_taps", 64);
-  const wBuffer = k.bind(context.weight(weight.name));
+  const wBuffer = k.bind(context.weight(weight));
   const i = k.let("i", flatLane(64));
   k.if(lt(i, step ? mul(dim("B"), channels) : mul(mul(dim("B"), channels), dim("L"))), () => {
     const l = step ? u32(0) : k.let("l", mod(i, dim("L")));
@@ -102,7 +108,7 @@ const keptInput = (k: KernelBuilder, at: Coords, tap: KExpr, tail: Tail | undefi
   tail === undefined ? bug("a step without a tail") : k.load(k.bind(tail.buffer, "read"), tail.index(at.b, tap, at.c));
 
 /** tail <- the last K-1 of (tail, x); ascending, so that nothing is overwritten before it is read. */
-function moveTail(x: ValueRef, tail: Tail, taps: number, channels: number, context: LowerContext): void {
+export function moveTail(x: ValueRef, tail: Tail, taps: number, channels: number, context: LowerContext): void {
   const step = context.entry === "step";
   const k = kernelBuilder("conv_tail", 64);
   const buffer = k.bind(tail.buffer, "read_write");

@@ -1,8 +1,7 @@
 /** What all ways to convolve share: the node at hand, how a result is finished, the lengths at which ways change. Not a schedule. */
-import type { SsmNode, ValueId } from "../../ir/graph.ts";
+import type { ConvNode, SsmNode, ValueId } from "../../ir/graph.ts";
 import { add, dim, f32, type KernelBuilder, type KExpr, mul } from "./kit.ts";
-import type { Lti } from "./lti.ts";
-import { applyPost, type Coords, elements, type LowerContext, postBytes, write } from "./schedule.ts";
+import { applyPost, type Coords, elements, type LowerContext, postBytes, type ValueRef, write } from "./schedule.ts";
 
 /** Longest sequence convolved by direct sums. */
 export const directUpTo = 64;
@@ -10,9 +9,12 @@ export const directUpTo = 64;
 export const alwaysFits = 2048;
 
 export interface Convolution {
-  readonly node: SsmNode;
+  readonly node: SsmNode | ConvNode;
   readonly id: ValueId;
-  readonly lti: Lti;
+  readonly channels: number;
+  readonly u: ValueRef;
+  /** Prepared once per M: `[H M]`, K[l] on the input l steps ago. */
+  readonly taps: number;
   readonly context: LowerContext;
   /** `[B H L]`, the response of the initial state; absent where that is zero. */
   readonly response: number | undefined;
@@ -21,7 +23,7 @@ export interface Convolution {
 /** Adds the initial state's response, applies the epilogue, stores. */
 export function finishAt(k: KernelBuilder, job: Convolution, at: Coords, value: KExpr): void {
   const response =
-    job.response === undefined ? f32(0) : k.load(k.bind(job.response), add(mul(add(mul(at.b, job.lti.channels), at.c), dim("L")), at.l));
+    job.response === undefined ? f32(0) : k.load(k.bind(job.response), add(mul(add(mul(at.b, job.channels), at.c), dim("L")), at.l));
   const total = k.let("y", job.response === undefined ? value : add(value, response));
   write(k, job.context.result(job.id), at, applyPost(k, job.node, [total], at, job.context));
 }

@@ -36,7 +36,6 @@ import {
   loadComplex,
   storeComplex,
 } from "./fft.ts";
-import type { Lti } from "./lti.ts";
 import { elements, flopsOf, type LowerContext, read } from "./schedule.ts";
 
 const largeWhen = `d.L>${directUpTo}&&d.M>d.F`;
@@ -126,13 +125,13 @@ function emitColumns(
   scratch: number,
   count: KExpr,
   grid: readonly [number | string, number | string],
-  lti: Lti,
+  channels: number,
   sample: (k: KernelBuilder, n: KExpr) => KExpr,
 ): void {
   const job = columnKernel("fft_columns", context);
   const { k, shape, column } = job;
   const out = k.bind(scratch, "read_write");
-  const base = k.let("base", mul(add(mul(group(2), lti.channels), group(1)), dim("M")));
+  const base = k.let("base", mul(add(mul(group(2), channels), group(1)), dim("M")));
   const source = (n1: KExpr): Complex => {
     const n = k.let("n", add(mul(n1, job.rowPoints), column));
     const value = k.let("u", select(lt(n, count), sample(k, min(n, sub(count, 1))), f32(0)));
@@ -160,9 +159,9 @@ function emitColumns(
 }
 
 /** The spectrum `[H M]` of kernels `taps`, in the order `emitLarge` wants. */
-export function emitLargeSpectrum(taps: number, buffer: number, lti: Lti, context: LowerContext, emit: LowerContext["emit"]): void {
-  const scratch = context.temp(`d.M>d.F?${2 * lti.channels}*d.M:0`);
-  emitColumns(context, emit, scratch, dim("M"), [lti.channels, 1], lti, (k, n) => k.load(k.bind(taps), add(mul(group(1), dim("M")), n)));
+export function emitLargeSpectrum({ taps, channels, context }: Convolution, buffer: number, emit: LowerContext["emit"]): void {
+  const scratch = context.temp(`d.M>d.F?${2 * channels}*d.M:0`);
+  emitColumns(context, emit, scratch, dim("M"), [channels, 1], channels, (k, n) => k.load(k.bind(taps), add(mul(group(1), dim("M")), n)));
   const { k, shape, memory } = fftKernel("fft_rows_spectrum", largeTables(context).rows);
   const [from, out] = [k.bind(scratch), k.bind(buffer, "read_write")];
   const base = k.let("base", add(mul(group(1), dim("M")), mul(group(0), shape.points)));
@@ -174,15 +173,15 @@ export function emitLargeSpectrum(taps: number, buffer: number, lti: Lti, contex
     memory,
     (i, v) => storeComplex(k, out, add(base, i), { re: mul(v.re, scale), im: mul(v.im, scale) }),
   );
-  const moved = `${16 * lti.channels}*d.M`;
+  const moved = `${16 * channels}*d.M`;
   emit({
     built: k.finish(),
-    grid: [columnPoints, lti.channels, 1],
+    grid: [columnPoints, channels, 1],
     constants: rowConstants,
     when: largeWhen,
     cost: {
-      flops: `${lti.channels}*5*d.M*Math.log2(${rowPoints})`,
-      bytes: `${moved}+${1.75 * lti.channels}*d.M`,
+      flops: `${channels}*5*d.M*Math.log2(${rowPoints})`,
+      bytes: `${moved}+${1.75 * channels}*d.M`,
       minimum: `${moved}+1.75*${rowPoints}`,
     },
   });
@@ -190,17 +189,15 @@ export function emitLargeSpectrum(taps: number, buffer: number, lti: Lti, contex
 
 /** The convolution in three dispatches: columns, rows with the spectrum, columns back. */
 export function emitLarge(job: Convolution, spectrum: number): void {
-  const { node, lti, context } = job;
-  const scratch = context.temp(`d.M>d.F?d.B*${2 * lti.channels}*d.M:0`);
-  emitColumns(context, context.emit, scratch, dim("L"), [lti.channels, "d.B"], lti, (k, l) =>
-    read(k, lti.u, { b: group(2), c: group(1), l }),
-  );
+  const { node, channels, u, context } = job;
+  const scratch = context.temp(`d.M>d.F?d.B*${2 * channels}*d.M:0`);
+  emitColumns(context, context.emit, scratch, dim("L"), [channels, "d.B"], channels, (k, l) => read(k, u, { b: group(2), c: group(1), l }));
   emitLargeRows(job, spectrum, scratch);
   const columns = columnKernel("fft_columns_inverse", context);
   const { k, shape, column } = columns;
   const from = k.bind(scratch);
   const at = { b: group(2), c: group(1) };
-  const base = k.let("base", mul(add(mul(at.b, lti.channels), at.c), dim("M")));
+  const base = k.let("base", mul(add(mul(at.b, channels), at.c), dim("M")));
   const source = (p: KExpr): Complex => {
     const twiddle = fineRoot(k, columns.fine, mul(mul(column, frequencyAt(k, shape, p)), 4));
     return cmul(k.letComplex("v", loadComplex(k, from, add(base, add(mul(p, columns.rowPoints), column)))), conj(twiddle));
@@ -214,40 +211,40 @@ export function emitLarge(job: Convolution, spectrum: number): void {
   };
   inverseFft(k, shape, source, columns.memory, sink);
   // The samples were read by the columns forward.
-  const moved = `${8 * lti.channels}*d.M*d.B+${ioBytes(job)}-4*${elements(node.type, context.entry)}`;
+  const moved = `${8 * channels}*d.M*d.B+${ioBytes(job)}-4*${elements(node.type, context.entry)}`;
   context.emit({
     built: k.finish(),
-    grid: [columnGrid, lti.channels, "d.B"],
+    grid: [columnGrid, channels, "d.B"],
     constants: columnConstants,
     when: largeWhen,
     cost: {
-      flops: `d.B*${lti.channels}*(5*d.M*Math.log2(${columnPoints})+14*d.M)+${flopsOf(node.post)}*${elements(node.type, context.entry)}`,
-      bytes: `${moved}+d.B*${lti.channels}*${columnGrid}*${columnTableBytes}`,
+      flops: `d.B*${channels}*(5*d.M*Math.log2(${columnPoints})+14*d.M)+${flopsOf(node.post)}*${elements(node.type, context.entry)}`,
+      bytes: `${moved}+d.B*${channels}*${columnGrid}*${columnTableBytes}`,
       minimum: `${moved}+${columnTableBytes}`,
     },
   });
 }
 
 function emitLargeRows(job: Convolution, spectrum: number, scratch: number): void {
-  const { lti, context } = job;
+  const { channels, context } = job;
   const { k, shape, memory } = fftKernel("fft_rows", largeTables(context).rows);
   const [data, spectrumName] = [k.bind(scratch, "read_write"), k.bind(spectrum)];
   const row = k.let("row", mul(group(0), shape.points));
-  const base = k.let("base", add(mul(add(mul(group(2), lti.channels), group(1)), dim("M")), row));
+  const base = k.let("base", add(mul(add(mul(group(2), channels), group(1)), dim("M")), row));
   const spectrumBase = k.let("spectrum_base", add(mul(group(1), dim("M")), row));
   const load = (i: KExpr): Complex => loadComplex(k, data, add(base, i));
   const store = (i: KExpr, v: Complex): void => storeComplex(k, data, add(base, i), v);
   convolveFft(k, shape, load, memory, store, (i, v) => cmul(v, k.letComplex("s", loadComplex(k, spectrumName, add(spectrumBase, i)))));
-  const moved = `${16 * lti.channels}*d.M*d.B`;
+  const moved = `${16 * channels}*d.M*d.B`;
   context.emit({
     built: k.finish(),
-    grid: [columnPoints, lti.channels, "d.B"],
+    grid: [columnPoints, channels, "d.B"],
     constants: rowConstants,
     when: largeWhen,
     cost: {
-      flops: `d.B*${lti.channels}*(10*d.M*Math.log2(${rowPoints})+6*d.M)`,
-      bytes: `${moved}+${9.75 * lti.channels}*d.M*d.B`,
-      minimum: `${moved}+${8 * lti.channels}*d.M+1.75*${rowPoints}`,
+      flops: `d.B*${channels}*(10*d.M*Math.log2(${rowPoints})+6*d.M)`,
+      bytes: `${moved}+${9.75 * channels}*d.M*d.B`,
+      minimum: `${moved}+${8 * channels}*d.M+1.75*${rowPoints}`,
     },
   });
 }

@@ -1,4 +1,5 @@
 /** Every kernel schedule. A node takes the first that applies to it; a new one is a file and a line here. */
+import { convLong } from "./conv-long.ts";
 import { convSchedule } from "./conv.ts";
 import { embedSchedule } from "./embed.ts";
 import { concatSchedule, mapSchedule } from "./map.ts";
@@ -23,6 +24,7 @@ export const schedules: readonly Schedule[] = [
   normGroup,
   poolSchedule,
   embedSchedule,
+  convLong,
   convSchedule,
   packSchedule,
   unpackSchedule,

@@ -1,162 +1,12 @@
 /**
- * Convolution mode of a time-invariant state space model. Per length: direct sums where that is short, one dispatch of an
- * FFT in workgroup memory while it fits, three dispatches (columns, rows, columns) beyond. A resumed stream adds the
- * response of its state, and leaves the final state behind (`ssm-carry.ts`).
+ * Convolution mode of a time-invariant state space model. A resumed stream adds the response of its state, and leaves the
+ * final state behind (`ssm-carry.ts`).
  */
-import { bug } from "../../ir/error.ts";
 import type { SsmNode } from "../../ir/graph.ts";
-import { alwaysFits, type Convolution, directUpTo, finishAt, ioBytes } from "./convolution-job.ts";
-import { emitLarge, emitLargeSpectrum } from "./fft-large.ts";
+import { emitConvolution } from "./convolution.ts";
+import { convolutionKernel, ltiOf } from "./lti.ts";
+import { schedule, type Schedule } from "./schedule.ts";
 import { emitCarry } from "./ssm-carry.ts";
-import {
-  add,
-  bitand,
-  cmul,
-  type Complex,
-  dim,
-  div,
-  f32,
-  fma,
-  group,
-  kernelBuilder,
-  type KExpr,
-  lane,
-  lt,
-  min,
-  mul,
-  select,
-  sub,
-} from "./kit.ts";
-import { convolveFft, fftConstants, fftKernel, type FftKernel, forwardFft, loadComplex, storeComplex } from "./fft.ts";
-import { convolutionKernel, type Lti, ltiOf } from "./lti.ts";
-import { type Coords, elements, flopsOf, groupsOf, type LowerContext, read, schedule, type Schedule } from "./schedule.ts";
-
-function emitDirect(job: Convolution): void {
-  const { node, id, lti, context } = job;
-  const kernelBuffer = convolutionKernel(id, lti, context);
-  const k = kernelBuilder("ssm_direct", 64);
-  const taps = k.bind(kernelBuffer);
-  const at: Coords = { l: k.let("l", add(mul(group(0), 64), lane)), c: group(1), b: group(2) };
-  k.if(lt(at.l, dim("L")), () => {
-    const sum = k.var("sum", f32(0));
-    k.for("j", 0, add(at.l, 1), (j) =>
-      k.assign(sum, fma(k.load(taps, add(mul(at.c, dim("M")), j)), read(k, lti.u, { ...at, l: sub(at.l, j) }), sum)),
-    );
-    finishAt(k, job, at, sum);
-  });
-  const bytes = `${ioBytes(job)}+${4 * lti.channels}*d.L`;
-  context.emit({
-    built: k.finish(),
-    grid: [groupsOf("d.L", 64), lti.channels, "d.B"],
-    when: `d.L<=${directUpTo}`,
-    cost: {
-      flops: `(d.L+1+${flopsOf(node.post)})*${elements(node.type, context.entry)}`,
-      bytes: `${bytes}+${4 * lti.channels}*d.L*(d.B-1)`,
-      minimum: bytes,
-      serial: "d.L",
-    },
-  });
-}
-
-/** Weights are products of two: one of as many neighbours, one of every such number of samples. */
-const fineWeights = 32;
-
-/**
- * Table of one FFT size: M roots e^{-2 pi i k / M}; then the weights e^{i pi n / 2M} of n below `fineWeights`, and those of
- * its multiples: fewer words to read than M weights.
- */
-const singleTable = (context: LowerContext): number =>
-  context.table({
-    maker: "fft",
-    tensors: {},
-    options: { fine: fineWeights },
-    sizes: { roots: `d.M<=d.F?${2 * fineWeights}+${2 + 2 / fineWeights}*d.M:0` },
-    perM: true,
-  })["roots"] ?? bug("no table");
-
-/** Bytes of that table a workgroup reads: 7/32 of the roots (w^j, w^2j, w^4j of the first pass), and the weights. */
-const singleTableBytes = `(${8 * fineWeights}+${1.75 + 8 / fineWeights}*d.M)`;
-
-const fitsWhen = `d.L>${directUpTo}&&d.M<=d.F`;
-
-const singleConstants = fftConstants("d.M", "1");
-
-/** The weight of sample n, after the roots. */
-function weightOf({ k, shape, roots }: FftKernel, n: KExpr): Complex {
-  const first = k.let("weights", add(shape.points, bitand(n, fineWeights - 1)));
-  const coarse = k.letComplex("coarse", loadComplex(k, roots, add(add(shape.points, fineWeights), div(n, fineWeights))));
-  return k.letComplex("weight", cmul(coarse, loadComplex(k, roots, first)));
-}
-
-function spectrum(job: Convolution): number {
-  const { id, lti, context } = job;
-  const taps = convolutionKernel(id, lti, context);
-  return context.prepared(`spectrum:${id}`, `d.M>${directUpTo}?${2 * lti.channels}*d.M:0`, (buffer, emit) => {
-    emitSpectrum(taps, buffer, lti, context, emit);
-    if (context.maxLength > alwaysFits) emitLargeSpectrum(taps, buffer, lti, context, emit);
-  });
-}
-
-/** Real samples of one row, weighted for the convolution modulo z^M - i. */
-function weighted(fft: FftKernel, count: KExpr, sample: (n: KExpr) => KExpr): (n: KExpr) => Complex {
-  return (n) => {
-    const value = fft.k.let("u", select(lt(n, count), sample(min(n, sub(count, 1))), f32(0)));
-    const w = weightOf(fft, n);
-    return { re: mul(w.re, value), im: mul(w.im, value) };
-  };
-}
-
-function emitSpectrum(taps: number, buffer: number, lti: Lti, context: LowerContext, emit: LowerContext["emit"]): void {
-  const fft = fftKernel("fft_spectrum", singleTable(context));
-  const { k, shape, memory } = fft;
-  const [tapsName, out] = [k.bind(taps), k.bind(buffer, "read_write")];
-  const base = k.let("base", mul(group(0), dim("M")));
-  const scale = k.let("scale", div(f32(1), { op: "call", type: "f32", fn: "float", args: [dim("M")] }));
-  const source = weighted(fft, dim("M"), (n) => k.load(tapsName, add(base, n)));
-  forwardFft(k, shape, source, memory, (p, v) => storeComplex(k, out, add(base, p), { re: mul(v.re, scale), im: mul(v.im, scale) }));
-  const moved = `${12 * lti.channels}*d.M`;
-  emit({
-    built: k.finish(),
-    grid: [lti.channels, 1, 1],
-    constants: singleConstants,
-    when: fitsWhen,
-    cost: {
-      flops: `${lti.channels}*5*d.M*Math.log2(d.M)`,
-      bytes: `${moved}+${lti.channels}*${singleTableBytes}`,
-      minimum: `${moved}+${singleTableBytes}`,
-    },
-  });
-}
-
-function emitSingle(job: Convolution): void {
-  const { node, lti, context } = job;
-  const fft = fftKernel("fft_convolution", singleTable(context));
-  const { k, shape, memory } = fft;
-  const spectrumName = k.bind(spectrum(job));
-  const at = { b: group(1), c: group(0) };
-  const base = k.let("base", mul(at.c, dim("M")));
-  const source = weighted(fft, dim("L"), (l) => read(k, lti.u, { ...at, l }));
-  const sink = (n: KExpr, v: Complex): void =>
-    k.if(lt(n, dim("L")), () => {
-      const w = weightOf(fft, n);
-      finishAt(k, job, { ...at, l: n }, add(mul(w.re, v.re), mul(w.im, v.im)));
-    });
-  convolveFft(k, shape, source, memory, sink, (p, v) => cmul(v, k.letComplex("s", loadComplex(k, spectrumName, add(base, p)))));
-  const bytes = ioBytes(job);
-  const spectrumBytes = `${8 * lti.channels}*d.M`;
-  context.emit({
-    built: k.finish(),
-    grid: [lti.channels, "d.B", 1],
-    constants: singleConstants,
-    when: fitsWhen,
-    cost: {
-      flops: `d.B*${lti.channels}*(10*d.M*Math.log2(d.M)+14*d.M)+${flopsOf(node.post)}*${elements(node.type, context.entry)}`,
-      bytes: `${bytes}+(${spectrumBytes}+${lti.channels}*${singleTableBytes})*d.B`,
-      minimum: `${bytes}+${spectrumBytes}+${singleTableBytes}`,
-      serial: "6*Math.log2(d.M)",
-    },
-  });
-}
 
 export const ssmConvolution: Schedule = schedule<SsmNode>({
   name: "ssm-convolution",
@@ -166,10 +16,8 @@ export const ssmConvolution: Schedule = schedule<SsmNode>({
   lower: (node, id, context) => {
     const lti = ltiOf(node, context);
     const carry = context.entry === "resume" ? emitCarry(id, lti, context) : undefined;
-    const job: Convolution = { node, id, lti, context, response: carry?.response };
-    emitDirect(job);
-    if (context.maxLength > directUpTo) emitSingle(job);
-    if (context.maxLength > alwaysFits) emitLarge(job, spectrum(job));
+    const taps = convolutionKernel(id, lti, context);
+    emitConvolution({ node, id, channels: lti.channels, u: lti.u, taps, context, response: carry?.response });
     carry?.finish();
   },
 });
