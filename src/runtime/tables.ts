@@ -63,6 +63,11 @@ function multiply(a: Float64Array, b: Float64Array, N: number): Float64Array {
   return out;
 }
 
+/** out from `at` = m transposed. */
+function transposeInto(out: Float32Array, at: number, m: Float64Array, N: number): void {
+  for (let i = 0; i < N; i++) for (let j = 0; j < N; j++) out[at + j * N + i] = m[i * N + j] ?? 0;
+}
+
 /** M x, or x^T M where `transpose`. */
 function apply(m: Float64Array, x: Float64Array, transpose: boolean): Float64Array {
   const N = x.length;
@@ -78,13 +83,16 @@ function apply(m: Float64Array, x: Float64Array, transpose: boolean): Float64Arr
 
 /**
  * A dense system's tables. Shapes: abar `[G N N]`, bbar, c `[G N]`; left `[G N block]`, right `[G blocks N]`,
- * recurrence `[G]` of Abar high `[N N]` and low `[N N]` (columns outermost), Bbar, C.
+ * recurrence `[G]` of Abar high `[N N]` and low `[N N]` (columns outermost), Bbar, C; inputs `[G block N]` of Abar^i Bbar,
+ * jump `[G N N]` of Abar^block, columns outermost.
  */
 export const dense: TableMaker = ({ abar = none, bbar = none, c = none }, { abar: shape = [] }, { block = 0, blocks = 0 }) => {
   const [G = 0, N = 0] = shape;
   const left = new Float32Array(G * N * block);
   const right = new Float32Array(G * blocks * N);
   const recurrence = new Float32Array(G * N * (2 * N + 2));
+  const inputs = new Float32Array(G * block * N);
+  const columns = new Float32Array(G * N * N);
   for (let g = 0; g < G; g++) {
     const A = abar.slice(g * N * N, (g + 1) * N * N);
     let row: Float64Array = c.slice(g * N, (g + 1) * N);
@@ -99,6 +107,12 @@ export const dense: TableMaker = ({ abar = none, bbar = none, c = none }, { abar
       right.set(column, (g * blocks + j) * N);
       column = apply(jump, column, false);
     }
+    transposeInto(columns, g * N * N, jump, N);
+    column = bbar.slice(g * N, (g + 1) * N);
+    for (let i = 0; i < block; i++) {
+      inputs.set(column, (g * block + i) * N);
+      column = apply(A, column, false);
+    }
     const base = g * N * (2 * N + 2);
     for (let m = 0; m < N; m++) {
       for (let k = 0; k < N; k++) {
@@ -110,12 +124,13 @@ export const dense: TableMaker = ({ abar = none, bbar = none, c = none }, { abar
       recurrence[base + 2 * N * N + N + m] = c[g * N + m] ?? 0;
     }
   }
-  return { left, right, recurrence };
+  return { left, right, recurrence, inputs, jump: columns };
 };
 
 /**
  * The tables of a system of normal plus low rank. Shapes: abar, bbar, c `[H N 2]`, p, q `[H R N 2]`; left `[H 2N block]`,
- * right `[H blocks 2N]`, recurrence `[8 + 4R][N][H]` of abar high and low, bbar, c, then p_r and q_r.
+ * right `[H blocks 2N]`, recurrence `[8 + 4R][N][H]` of abar high and low, bbar, c, then p_r and q_r; inputs `[H block 2N]` of
+ * Abar^i Bbar, jump `[H 2N 2N]` of Abar^block, columns outermost.
  */
 export const dplr: TableMaker = (
   { abar = none, p = none, q = none, bbar = none, c = none },
@@ -128,6 +143,8 @@ export const dplr: TableMaker = (
   const left = new Float32Array(H * S * block);
   const right = new Float32Array(H * blocks * S);
   const recurrence = new Float32Array(parts * N * H);
+  const inputs = new Float32Array(H * block * S);
+  const columns = new Float32Array(H * S * S);
   for (let h = 0; h < H; h++) {
     const of = (data: Float64Array, r = 0, ranks = 1): Float64Array => data.subarray((h * ranks + r) * S, (h * ranks + r + 1) * S);
     const [a, b] = [of(abar), of(bbar)];
@@ -135,7 +152,7 @@ export const dplr: TableMaker = (
     const row = of(c).slice();
     for (let i = 0; i < block; i++) {
       writeColumn(left, h * S * block + i, block, row);
-      rowStep(row, a, ps, qs);
+      step(row, a, qs, ps);
     }
     let jump = realStep(a, ps, qs);
     for (let size = 1; size < block; size *= 2) jump = multiply(jump, jump, S);
@@ -144,13 +161,19 @@ export const dplr: TableMaker = (
       right.set(column, (h * blocks + j) * S);
       column = apply(jump, column, false);
     }
+    transposeInto(columns, h * S * S, jump, S);
+    const driven = b.slice();
+    for (let i = 0; i < block; i++) {
+      inputs.set(driven, (h * block + i) * S);
+      step(driven, a, ps, qs);
+    }
     const high = Float64Array.from(a, Math.fround);
     const low = a.map((value, m) => value - (high[m] ?? 0));
     [high, low, b, of(c), ...ps.flatMap((x, r) => [x, qs[r] ?? none])].forEach((values, q) =>
       values.forEach((value, m) => (recurrence[((2 * q + (m % 2)) * N + (m >> 1)) * H + h] = value)),
     );
   }
-  return { left, right, recurrence };
+  return { left, right, recurrence, inputs, jump: columns };
 };
 
 /** Writes a row that gives Re(sum_n row_n x_n) as one on (Re x_0, Im x_0, ..), its elements `stride` apart. */
@@ -158,19 +181,19 @@ function writeColumn(out: Float32Array, from: number, stride: number, row: Float
   for (let m = 0; m < row.length; m++) out[from + m * stride] = m % 2 === 0 ? (row[m] ?? 0) : -(row[m] ?? 0);
 }
 
-/** row <- row Abar, for a row that gives Re(sum_n row_n x_n). */
-function rowStep(row: Float64Array, a: Float64Array, ps: readonly Float64Array[], qs: readonly Float64Array[]): void {
-  const inner = ps.map((x) => {
+/** x <- Abar x; with p and q in each other's place x <- x Abar, for a row that gives Re(sum_n x_n y_n). */
+function step(x: Float64Array, a: Float64Array, ps: readonly Float64Array[], qs: readonly Float64Array[]): void {
+  const inner = qs.map((q) => {
     let sum = 0;
-    for (let m = 0; m < row.length; m += 2) sum += (row[m] ?? 0) * (x[m] ?? 0) - (row[m + 1] ?? 0) * (x[m + 1] ?? 0);
+    for (let m = 0; m < x.length; m += 2) sum += (x[m] ?? 0) * (q[m] ?? 0) - (x[m + 1] ?? 0) * (q[m + 1] ?? 0);
     return sum;
   });
-  for (let m = 0; m < row.length; m += 2) {
-    const [re = 0, im = 0, ar = 0, ai = 0] = [row[m], row[m + 1], a[m], a[m + 1]];
-    row[m] = re * ar - im * ai;
-    row[m + 1] = re * ai + im * ar;
+  for (let m = 0; m < x.length; m += 2) {
+    const [re = 0, im = 0, ar = 0, ai = 0] = [x[m], x[m + 1], a[m], a[m + 1]];
+    x[m] = re * ar - im * ai;
+    x[m + 1] = re * ai + im * ar;
   }
-  for (const [r, x] of qs.entries()) for (let m = 0; m < row.length; m++) row[m] = (row[m] ?? 0) - (inner[r] ?? 0) * (x[m] ?? 0);
+  for (const [r, p] of ps.entries()) for (let m = 0; m < x.length; m++) x[m] = (x[m] ?? 0) - (inner[r] ?? 0) * (p[m] ?? 0);
 }
 
 /** Abar as a matrix on (Re x_0, Im x_0, Re x_1, ..). */

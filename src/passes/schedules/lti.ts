@@ -29,6 +29,8 @@ export interface Lti {
   readonly right: number;
   /** What a recurrence step reads: see the makers in `runtime/tables.ts`. */
   readonly recurrence: number;
+  /** `[G block S]` of Abar^i Bbar and `[G S S]` of Abar^block, columns outermost; absent for a diagonal system. */
+  readonly jumps: { readonly inputs: number; readonly jump: number } | undefined;
   /** `[G]` */
   readonly skip: number;
   readonly u: ValueRef;
@@ -69,6 +71,7 @@ export function ltiOf(node: SsmNode, context: LowerContext): Lti {
       left: heads * components * block,
       right: heads * components * blocks,
       recurrence: heads * recurrence(form.state, rank),
+      ...(form.structure === "diagonal" ? {} : { inputs: heads * components * block, jump: heads * components * components }),
     },
   });
   const table = (role: string): number => tables[role] ?? bug(`no table ${role}`);
@@ -84,6 +87,7 @@ export function ltiOf(node: SsmNode, context: LowerContext): Lti {
     left: table("left"),
     right: table("right"),
     recurrence: table("recurrence"),
+    jumps: form.structure === "diagonal" ? undefined : { inputs: table("inputs"), jump: table("jump") },
     skip: context.weight(constantName(node, ownArity(node) - 1, context)),
     u: context.value(node.args[0] ?? bug("ssm without input")),
   };

@@ -3,28 +3,10 @@
  * it), and the state it leaves with (after). Not a schedule of its own; `ssm-convolution.ts` uses it when resuming.
  */
 import type { ValueId } from "../../ir/graph.ts";
-import {
-  add,
-  cmul,
-  type Complex,
-  dim,
-  div,
-  f32,
-  fma,
-  group,
-  kernelBuilder,
-  type KernelBuilder,
-  type KExpr,
-  lane,
-  lt,
-  mod,
-  mul,
-  sub,
-  u32,
-} from "./kit.ts";
+import { add, cmul, type Complex, dim, div, f32, fma, group, kernelBuilder, lane, lt, mod, mul } from "./kit.ts";
 import { type Lti, stateOf } from "./lti.ts";
-import { emitDplrCarry } from "./ssm-dplr.ts";
-import { advance, loadPole, loadState, stateIndex, storeState } from "./ssm-state.ts";
+import { emitBlockCarry } from "./ssm-carry-blocks.ts";
+import { advance, loadPole, loadState, storeState } from "./ssm-state.ts";
 import { flatGrid, flatLane, groupsOf, type LowerContext, read } from "./schedule.ts";
 import { channelsSeen, rowsSeen } from "./traffic.ts";
 
@@ -38,17 +20,12 @@ export interface Carry {
 export function emitCarry(id: ValueId, lti: Lti, context: LowerContext): Carry {
   const state = stateOf(id, lti, context);
   const response = context.temp(`d.B*${lti.channels}*d.L`);
-  switch (lti.structure) {
-    case "diagonal":
-      emitResponse(lti, context, state, response);
-      return { response, finish: () => emitFinalState(lti, context, state) };
-    case "dense":
-      emitDense(lti, context, state, response);
-      return { response, finish: () => undefined };
-    case "dplr":
-      emitDplrCarry(lti, context, state, response);
-      return { response, finish: () => undefined };
+  if (lti.structure !== "diagonal") {
+    emitBlockCarry(lti, context, state, response);
+    return { response, finish: () => undefined };
   }
+  emitResponse(lti, context, state, response);
+  return { response, finish: () => emitFinalState(lti, context, state) };
 }
 
 function emitResponse(lti: Lti, context: LowerContext, state: number, response: number): void {
@@ -115,87 +92,6 @@ function emitFinalState(lti: Lti, context: LowerContext, state: number): void {
       bytes: `${states}+4*d.L*${rowsSeen(`d.B*${lti.channels}`, lti.states)}+24*${channelsSeen(`d.B*${perSequence}`, perSequence)}`,
       minimum: `${states}+4*d.L*d.B*${lti.channels}+${24 * perSequence}`,
       serial: "d.L",
-    },
-  });
-}
-
-/** Where a dense system's recurrence table keeps Abar (high, low parts, column by column), Bbar and C of one head. */
-export interface DenseTable {
-  readonly high: (k: KExpr, m: KExpr) => KExpr;
-  readonly low: (k: KExpr, m: KExpr) => KExpr;
-  readonly input: (m: KExpr) => KExpr;
-  readonly output: (m: KExpr) => KExpr;
-}
-
-export function denseTable(k: KernelBuilder, lti: Lti, h: KExpr): DenseTable {
-  const n = lti.states;
-  const table = k.bind(lti.recurrence);
-  const base = k.let("head", mul(mul(h, lti.headStride), n * (2 * n + 2)));
-  const at = (offset: number, index: KExpr): KExpr => k.load(table, add(base, add(index, offset)));
-  return {
-    high: (column, m) => at(0, add(mul(column, n), m)),
-    low: (column, m) => at(n * n, add(mul(column, n), m)),
-    input: (m) => at(2 * n * n, m),
-    output: (m) => at(2 * n * n + n, m),
-  };
-}
-
-/** (Abar x)_m with x in workgroup memory from `offset`. */
-export function denseRow(k: KernelBuilder, lti: Lti, table: DenseTable, x: string, offset: KExpr, m: KExpr): KExpr {
-  const coarse = k.var("coarse", f32(0));
-  const fine = k.var("fine", f32(0));
-  k.for("column", 0, lti.states, (column) => {
-    const value = k.let("value", k.loadShared(x, add(offset, column)));
-    k.assign(coarse, fma(table.high(column, m), value, coarse));
-    k.assign(fine, fma(table.low(column, m), value, fine));
-  });
-  return k.let("advanced", add(coarse, fine));
-}
-
-/** A workgroup a channel: the free response and the driven state, step by step. */
-function emitDense(lti: Lti, context: LowerContext, state: number, response: number): void {
-  const n = lti.states;
-  const k = kernelBuilder("ssm_carry_dense", 64);
-  const [buffer, out] = [k.bind(state, "read_write"), k.bind(response, "read_write")];
-  const [h, b] = [group(0), group(1)];
-  const table = denseTable(k, lti, h);
-  const driven = k.shared("driven", 2 * n);
-  const free = k.shared("free", 2 * n);
-  const everyState = (body: (m: KExpr) => void): void => k.for("m", lane, n, body, 64);
-  everyState((m) => {
-    const value = k.let("x", k.load(buffer, stateIndex(lti, b, m, h)));
-    k.storeShared(driven, m, value);
-    k.storeShared(free, m, value);
-  });
-  k.barrier();
-  k.for("l", 0, dim("L"), (l) => {
-    const from = k.let("from", mul(mod(l, 2), n));
-    const to = k.let("to", sub(u32(n), from));
-    const u = k.let("u", read(k, lti.u, { b, c: h, l }));
-    everyState((m) => {
-      k.storeShared(driven, add(to, m), add(denseRow(k, lti, table, driven, from, m), mul(table.input(m), u)));
-      k.storeShared(free, add(to, m), denseRow(k, lti, table, free, from, m));
-    });
-    k.barrier();
-    k.if(lt(lane, 1), () => {
-      const sum = k.var("sum", f32(0));
-      k.for("m", 0, n, (m) => k.assign(sum, fma(table.output(m), k.loadShared(free, add(to, m)), sum)));
-      k.store(out, add(mul(add(mul(b, lti.channels), h), dim("L")), l), sum);
-    });
-  });
-  k.barrier();
-  const last = k.let("last", mul(mod(dim("L"), 2), n));
-  everyState((m) => k.store(buffer, stateIndex(lti, b, m, h), k.loadShared(driven, add(last, m))));
-  const tableBytes = 4 * n * (2 * n + 2) * (lti.headStride === 1 ? lti.channels : 1);
-  const own = `d.B*${lti.channels}*(8*d.L+${8 * n})`;
-  context.emit({
-    built: k.finish(),
-    grid: [lti.channels, "d.B", 1],
-    cost: {
-      flops: `${(8 * n * n + 4 * n) * lti.channels}*d.B*d.L`,
-      bytes: `${own}+${4 * n * (2 * n + 2) * lti.channels}*d.B`,
-      minimum: `${own}+${tableBytes}`,
-      serial: `${2 * n}*d.L`,
     },
   });
 }

@@ -1,5 +1,5 @@
 /** How kernels of state space models read and write states and poles. Not a schedule. */
-import { add, cmul, type Complex, type KernelBuilder, type KExpr, mul } from "./kit.ts";
+import { add, cmul, type Complex, f32, fma, type KernelBuilder, type KExpr, mul } from "./kit.ts";
 import type { Lti } from "./lti.ts";
 
 /** Poles of one stored state, `hi + lo` in two floats each; table `[6][N][H]`: hi, lo, gain as (re, im). */
@@ -34,4 +34,37 @@ export function storeState(k: KernelBuilder, lti: Lti, buffer: string, b: KExpr,
   const at = k.let("at", stateIndex(lti, b, mul(n, 2), h));
   k.store(buffer, at, x.re);
   k.store(buffer, add(at, lti.channels), x.im);
+}
+
+/** Where a dense system's recurrence table keeps Abar (high, low parts, column by column), Bbar and C of one head. */
+export interface DenseTable {
+  readonly high: (k: KExpr, m: KExpr) => KExpr;
+  readonly low: (k: KExpr, m: KExpr) => KExpr;
+  readonly input: (m: KExpr) => KExpr;
+  readonly output: (m: KExpr) => KExpr;
+}
+
+export function denseTable(k: KernelBuilder, lti: Lti, h: KExpr): DenseTable {
+  const n = lti.states;
+  const table = k.bind(lti.recurrence);
+  const base = k.let("head", mul(mul(h, lti.headStride), n * (2 * n + 2)));
+  const at = (offset: number, index: KExpr): KExpr => k.load(table, add(base, add(index, offset)));
+  return {
+    high: (column, m) => at(0, add(mul(column, n), m)),
+    low: (column, m) => at(n * n, add(mul(column, n), m)),
+    input: (m) => at(2 * n * n, m),
+    output: (m) => at(2 * n * n + n, m),
+  };
+}
+
+/** (Abar x)_m with x in workgroup memory from `offset`. */
+export function denseRow(k: KernelBuilder, lti: Lti, table: DenseTable, x: string, offset: KExpr, m: KExpr): KExpr {
+  const coarse = k.var("coarse", f32(0));
+  const fine = k.var("fine", f32(0));
+  k.for("column", 0, lti.states, (column) => {
+    const value = k.let("value", k.loadShared(x, add(offset, column)));
+    k.assign(coarse, fma(table.high(column, m), value, coarse));
+    k.assign(fine, fma(table.low(column, m), value, fine));
+  });
+  return k.let("advanced", add(coarse, fine));
 }

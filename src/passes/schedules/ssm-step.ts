@@ -1,7 +1,6 @@
 /** One recurrence step of a time-invariant system, state in place. Diagonal: a lane a channel. Dense: a workgroup a channel. */
 import type { SsmNode, ValueId } from "../../ir/graph.ts";
-import { denseRow, denseTable } from "./ssm-carry.ts";
-import { advance, loadPole, loadState, stateIndex, storeState } from "./ssm-state.ts";
+import { advance, denseRow, denseTable, loadPole, loadState, stateIndex, storeState } from "./ssm-state.ts";
 import { dim, div, fma, group, kernelBuilder, type KExpr, lane, lt, mod, mul, sub, add, u32 } from "./kit.ts";
 import { ltiOf, stateOf } from "./lti.ts";
 import {

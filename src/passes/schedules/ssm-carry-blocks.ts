@@ -1,0 +1,219 @@
+/**
+ * The state around a convolution of a system whose states are coupled (dense, or normal plus low rank), by the blocks of its
+ * tables: what each block's input adds to the state, then one product with Abar^block a block, then the steps left over; and
+ * the response of the state the stream arrived with, from where each block starts. Not a schedule of its own.
+ */
+import { bug } from "../../ir/error.ts";
+import { add, dim, div, f32, fma, group, kernelBuilder, type KernelBuilder, type KExpr, lane, lt, mod, mul, sub, u32 } from "./kit.ts";
+import type { Lti } from "./lti.ts";
+import { groupsOf, type LowerContext, read } from "./schedule.ts";
+import { dplrPart, dplrStepFlops, dplrTableBytes, entryReader, realProduct } from "./ssm-dplr.ts";
+import { advance, denseRow, denseTable, stateIndex } from "./ssm-state.ts";
+
+const lanes = 64;
+
+/** The state in workgroup memory, twice: a step reads one half and writes the other. */
+interface Stepper {
+  /** Components of `array` at `to` = Abar of those at `from`, + Bbar u where there is an input; with the barrier behind it. */
+  readonly step: (array: string, from: KExpr, to: KExpr, u?: KExpr) => void;
+  readonly flops: number;
+  readonly tableBytes: number;
+}
+
+const every = (k: KernelBuilder, count: number, body: (m: KExpr) => void): void => k.for("m", lane, count, body, lanes);
+
+function denseStepper(k: KernelBuilder, lti: Lti, h: KExpr): Stepper {
+  const n = lti.states;
+  const table = denseTable(k, lti, h);
+  return {
+    step: (array, from, to, u) => {
+      every(k, n, (m) => {
+        const next = denseRow(k, lti, table, array, from, m);
+        k.storeShared(array, add(to, m), u === undefined ? next : add(next, mul(table.input(m), u)));
+      });
+      k.barrier();
+    },
+    flops: 4 * n * n + 2 * n,
+    tableBytes: 4 * n * (2 * n + 1),
+  };
+}
+
+function dplrStepper(k: KernelBuilder, lti: Lti, h: KExpr): Stepper {
+  const [n, ranks] = [lti.states, Array.from({ length: lti.rank }, (_, r) => r)];
+  const products = k.shared("products", Math.max(1, n * lti.rank));
+  return {
+    step: (array, from, to, u) => {
+      const load = (m: KExpr) => ({
+        re: k.loadShared(array, add(from, mul(m, 2))),
+        im: k.loadShared(array, add(from, add(mul(m, 2), 1))),
+      });
+      every(k, n, (m) => {
+        const [entry, x] = [entryReader(k, lti, m, h), k.letComplex("x", load(m))];
+        for (const r of ranks) k.storeShared(products, add(m, r * n), realProduct(k.letComplex(`q${r}`, entry(dplrPart.q(r))), x, f32(0)));
+      });
+      k.barrier();
+      every(k, n, (m) => {
+        const entry = entryReader(k, lti, m, h);
+        const pole = { high: k.letComplex("high", entry(dplrPart.high)), low: k.letComplex("low", entry(dplrPart.low)) };
+        let next = advance(k, pole, k.letComplex("x", load(m)), f32(0));
+        for (const r of ranks) {
+          const p = k.letComplex(`p${r}`, entry(dplrPart.p(r)));
+          const s = k.var(`s${r}`, f32(0));
+          k.for("i", 0, n, (i) => k.assign(s, add(s, k.loadShared(products, add(i, r * n)))));
+          next = { re: sub(next.re, mul(p.re, s)), im: sub(next.im, mul(p.im, s)) };
+        }
+        if (u !== undefined) {
+          const input = k.letComplex("input", entry(dplrPart.input));
+          next = { re: fma(input.re, u, next.re), im: fma(input.im, u, next.im) };
+        }
+        k.storeShared(array, add(to, mul(m, 2)), next.re);
+        k.storeShared(array, add(to, add(mul(m, 2), 1)), next.im);
+      });
+      k.barrier();
+    },
+    flops: dplrStepFlops(lti) + n * n * lti.rank,
+    tableBytes: dplrTableBytes(lti) - 8 * n,
+  };
+}
+
+/** Whole blocks of a push, and the steps after them. */
+const blocksOf = (lti: Lti): string => `Math.floor(d.L/${lti.block})`;
+
+export function emitBlockCarry(lti: Lti, context: LowerContext, state: number, response: number): void {
+  const rows = `d.B*${lti.channels}*${lti.components}`;
+  const driven = context.temp(`Math.max(1,${rows}*${blocksOf(lti)})`);
+  const free = context.temp(`${rows}*(${blocksOf(lti)}+1)`);
+  emitBlockInputs(lti, context, driven);
+  emitBlockStates(lti, context, state, driven, free);
+  emitBlockResponse(lti, context, free, response);
+}
+
+/** `[B H J S]`: what the inputs of block j alone leave in the state. */
+function emitBlockInputs(lti: Lti, context: LowerContext, out: number): void {
+  const { components, block, channels } = lti;
+  const k = kernelBuilder("ssm_block_inputs", lanes);
+  const [table, to] = [k.bind(lti.jumps?.inputs ?? bug("no jumps")), k.bind(out, "read_write")];
+  const [j, h, b] = [group(0), group(1), group(2)];
+  const head = k.let("head", mul(mul(h, lti.headStride), block * components));
+  const blocks = k.let("blocks", div(dim("L"), block));
+  const last = k.let("last", add(mul(j, block), block - 1));
+  every(k, components, (m) => {
+    const sum = k.var("sum", f32(0));
+    k.for("i", 0, block, (i) =>
+      k.assign(sum, fma(k.load(table, add(head, add(mul(i, components), m))), read(k, lti.u, { b, c: h, l: sub(last, i) }), sum)),
+    );
+    k.store(to, add(mul(add(mul(add(mul(b, channels), h), blocks), j), components), m), sum);
+  });
+  const [groups, J] = [`d.B*${channels}*${blocksOf(lti)}`, blocksOf(lti)];
+  const moved = `4*${groups}*${components + block}`;
+  const tables = 4 * block * components;
+  context.emit({
+    built: k.finish(),
+    grid: [`Math.max(1,${J})`, channels, "d.B"],
+    when: `d.L>=${block}`,
+    cost: {
+      flops: `${2 * components * block}*${groups}`,
+      bytes: `${moved}+${tables}*${groups}`,
+      minimum: `${moved}+${tables * (lti.headStride === 1 ? channels : 1)}`,
+      serial: block,
+    },
+  });
+}
+
+/** Walks the blocks: the driven state in place, the free state at the start of each block (one step on) to `[B H J+1 S]`. */
+function emitBlockStates(lti: Lti, context: LowerContext, state: number, driven: number, free: number): void {
+  const { components: S, block, channels } = lti;
+  const k = kernelBuilder("ssm_block_states", lanes);
+  const [buffer, out] = [k.bind(state, "read_write"), k.bind(free, "read_write")];
+  const [added, jump] = [k.bind(driven), k.bind(lti.jumps?.jump ?? bug("no jumps"))];
+  const [h, b] = [group(0), group(1)];
+  const stepper = lti.structure === "dense" ? denseStepper(k, lti, h) : dplrStepper(k, lti, h);
+  const [x, f] = [k.shared("x", 2 * S), k.shared("f", 2 * S)];
+  const blocks = k.let("blocks", div(dim("L"), block));
+  const sequence = k.let("sequence", add(mul(b, channels), h));
+  every(k, S, (m) => {
+    const value = k.let("value", k.load(buffer, stateIndex(lti, b, m, h)));
+    k.storeShared(x, m, value);
+    k.storeShared(f, add(m, S), value);
+  });
+  k.barrier();
+  stepper.step(f, u32(S), u32(0));
+  const half = (i: KExpr): KExpr => mul(mod(i, 2), S);
+  const keep = (j: KExpr): void =>
+    every(k, S, (m) => k.store(out, add(mul(add(mul(sequence, add(blocks, 1)), j), S), m), k.loadShared(f, add(half(j), m))));
+  const head = k.let("head_base", mul(mul(h, lti.headStride), S * S));
+  k.for("j", 0, blocks, (j) => {
+    keep(j);
+    const [from, to] = [k.let("from", half(j)), k.let("to", half(add(j, 1)))];
+    every(k, S, (m) => {
+      const sum = k.var("sum", k.load(added, add(mul(add(mul(sequence, blocks), j), S), m)));
+      const response = k.var("response", f32(0));
+      k.for("column", 0, S, (column) => {
+        const value = k.let("power", k.load(jump, add(head, add(mul(column, S), m))));
+        k.assign(sum, fma(value, k.loadShared(x, add(from, column)), sum));
+        k.assign(response, fma(value, k.loadShared(f, add(from, column)), response));
+      });
+      k.storeShared(x, add(to, m), sum);
+      k.storeShared(f, add(to, m), response);
+    });
+    k.barrier();
+  });
+  keep(blocks);
+  const left = k.let("left", sub(dim("L"), mul(blocks, block)));
+  k.for("l", 0, left, (l) => {
+    const at = k.let("at", add(blocks, l));
+    const u = k.let("u", read(k, lti.u, { b, c: h, l: add(mul(blocks, block), l) }));
+    stepper.step(x, half(at), half(add(at, 1)), u);
+  });
+  const last = k.let("end", half(add(blocks, left)));
+  every(k, S, (m) => k.store(buffer, stateIndex(lti, b, m, h), k.loadShared(x, add(last, m))));
+  emitStatesCost(lti, context, stepper, k);
+}
+
+function emitStatesCost(lti: Lti, context: LowerContext, { flops, tableBytes }: Stepper, k: KernelBuilder): void {
+  const { components: S, block, channels } = lti;
+  const [J, left] = [blocksOf(lti), `(d.L%${block})`];
+  const own = `d.B*${channels}*(${4 * S}*(3+2*${J})+4*${left})`;
+  const used = `(${tableBytes}+(${J}>0?${4 * S * S}:0))`;
+  context.emit({
+    built: k.finish(),
+    grid: [channels, "d.B", 1],
+    cost: {
+      flops: `d.B*${channels}*(${4 * S * S}*${J}+${flops}*(${left}+1))`,
+      bytes: `${own}+${used}*d.B*${channels}`,
+      minimum: `${own}+${used}*${lti.headStride === 1 ? channels : 1}`,
+      serial: `${S}*${J}+${lti.structure === "dense" ? S : lti.states}*(${left}+1)`,
+    },
+  });
+}
+
+/** `[B H L]`: C Abar^(l+1) x of the state the stream arrived with. */
+function emitBlockResponse(lti: Lti, context: LowerContext, free: number, response: number): void {
+  const { components: S, block, channels } = lti;
+  const k = kernelBuilder("ssm_block_response", lanes);
+  const [left, states, out] = [k.bind(lti.left), k.bind(free), k.bind(response, "read_write")];
+  const l = k.let("l", add(mul(group(0), lanes), lane));
+  const [h, b] = [group(1), group(2)];
+  k.if(lt(l, dim("L")), () => {
+    const sequence = k.let("sequence", add(mul(b, channels), h));
+    const blocks = k.let("blocks", add(div(dim("L"), block), 1));
+    const start = k.let("start", mul(add(mul(sequence, blocks), div(l, block)), S));
+    const row = k.let("row", add(mul(mul(h, lti.headStride), S * block), mod(l, block)));
+    const sum = k.var("sum", f32(0));
+    k.for("m", 0, S, (m) => k.assign(sum, fma(k.load(left, add(row, mul(m, block))), k.load(states, add(start, m)), sum)));
+    k.store(out, add(mul(sequence, dim("L")), l), sum);
+  });
+  const used = `Math.ceil(d.L/${block})`;
+  const own = `d.B*${channels}*(4*d.L+${4 * S}*${used})`;
+  const table = `${4 * S}*Math.min(d.L,${block})`;
+  context.emit({
+    built: k.finish(),
+    grid: [groupsOf("d.L", lanes), channels, "d.B"],
+    cost: {
+      flops: `${2 * S * channels}*d.B*d.L`,
+      bytes: `d.B*${channels}*(${4 + 4 * S}*d.L+${4 * S}*Math.ceil(d.L/${lanes}))`,
+      minimum: `${own}+${table}*${lti.headStride === 1 ? channels : 1}`,
+      serial: S,
+    },
+  });
+}
