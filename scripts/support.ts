@@ -93,7 +93,10 @@ export async function supportTables(): Promise<string> {
     families_,
     rules,
     `Layers: ${names(layers)}. Shape, time and pooling: ${names({ ...shape, ...time })}. Pointwise: ${names(pointwise)}, and any arrow of yours through ${code("pointwise")}.`,
-    `Naming schemes of checkpoints: ${schemes.map(({ name }) => code(name)).join(", ")}.`,
+    table(
+      ["naming scheme", "checkpoints", "source"],
+      schemes.map(({ name, doc, source }) => [code(name), doc, source]),
+    ),
   ].join("\n\n");
 }
 

@@ -59,7 +59,7 @@ export function isStoredDType(name: unknown): name is StoredDType {
 /** The values of packed elements; 64-bit integers beyond 2^53 are rounded. `bytes` need not be aligned. */
 export function decode(dtype: StoredDType, bytes: Uint8Array): Float64Array {
   const { bytes: width, values } = dtypes[dtype];
-  const { buffer, byteOffset, byteLength } = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+  const { buffer, byteOffset, byteLength } = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
   return values(buffer, byteOffset, Math.floor(byteLength / width));
 }
 

@@ -1,11 +1,16 @@
 /** The table of naming schemes. */
 import { CompileError } from "../ir/error.ts";
 import { identity } from "./schemes/identity.ts";
+import { s4block } from "./schemes/s4block.ts";
 import { s4model } from "./schemes/s4model.ts";
+import { s4v2 } from "./schemes/s4-v2.ts";
+import { s4v3 } from "./schemes/s4-v3.ts";
+import { s5 } from "./schemes/s5.ts";
+import { sashimi } from "./schemes/sashimi.ts";
 import type { Scheme } from "./scheme.ts";
 
 /** Every scheme. */
-export const schemes: readonly Scheme[] = [identity, s4model];
+export const schemes: readonly Scheme[] = [identity, s4model, s4block, s4v3, s4v2, sashimi, s5];
 
 /**
  * The scheme of that name; `identity` where none is named.

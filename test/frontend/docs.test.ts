@@ -1,4 +1,4 @@
-/** The models of docs/models.md load as they stand, and the page names everything a model file can import. */
+/** The models of docs/ load as they stand, and models.md names everything a model file can import. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,13 +7,14 @@ import * as dsl from "../../src/dsl/index.ts";
 import { loadModel } from "../../src/frontend/load.ts";
 
 const page = readFileSync("docs/models.md", "utf8");
-const models = [...page.matchAll(/```ts\n([^]*?)```/g)].map((m) => m[1] ?? "").filter((text) => text.includes("export default"));
+const pages = page + readFileSync("docs/checkpoints.md", "utf8");
+const models = [...pages.matchAll(/```ts\n([^]*?)```/g)].map((m) => m[1] ?? "").filter((text) => text.includes("export default"));
 
-test("there are three models", () => {
-  expect(models).toHaveLength(3);
+test("there are four models", () => {
+  expect(models).toHaveLength(4);
 });
 
-test.each(models)("a model of the page loads: %#", async (text) => {
+test.each(models)("a model of the pages loads: %#", async (text) => {
   const folder = mkdtempSync(join(tmpdir(), "recurve-"));
   try {
     writeFileSync(join(folder, "model.ts"), text);

@@ -78,6 +78,12 @@ describe("loadWeights", () => {
     expect(error.message).toContain('"a.weight" is [3, 2] in the file and [2, 3] in the model');
   });
 
+  test("a lone number may be an integer", async () => {
+    const length: WriteTensor = { name: "l_kernel", dtype: "I64", shape: [], data: BigInt64Array.of(24n) };
+    const constants = await loadWeights(params({ l_kernel: [] }), await file(length), schemeNamed(undefined));
+    expect(constants.get("l_kernel")?.data).toEqual(Float64Array.of(24));
+  });
+
   test("weights-dtype: integers are no weights", async () => {
     const error = await failure(graph, [weight, { name: "a.bias", dtype: "I32", shape: [2], data: Int32Array.of(1, 2) }]);
     expect(error.code).toBe("weights-dtype");
@@ -118,7 +124,9 @@ describe("schemes", () => {
   });
 
   test("weights-scheme: an unknown name lists the known ones", () => {
-    expect(() => schemeNamed("s5")).toThrow(expect.objectContaining({ code: "weights-scheme", fix: "use one of identity, s4model" }));
+    expect(() => schemeNamed("s6")).toThrow(
+      expect.objectContaining({ code: "weights-scheme", fix: "use one of identity, s4model, s4block, s4-v3, s4-v2, sashimi, s5" }),
+    );
   });
 
   test("s4model: the output map is a convolution of width 1 in the checkpoint", async () => {
@@ -130,9 +138,9 @@ describe("schemes", () => {
     }
   });
 
-  test("s4model: no other tensor is squeezed", async () => {
-    expect((await failure(params({ "encoder.weight": [2, 1] }), [f32("encoder.weight", [2, 1, 1], [1, 2])], "s4model")).code).toBe(
-      "weights-shape",
-    );
+  test("s4model: a convolution of more than one tap is no linear map, and no vector is squeezed", async () => {
+    const wide = await failure(params({ "encoder.weight": [2, 1] }), [f32("encoder.weight", [2, 1, 2], [1, 2, 3, 4])], "s4model");
+    const vector = await failure(params({ "norms.0.weight": [2] }), [f32("norms.0.weight", [2, 1], [1, 2])], "s4model");
+    expect([wide.code, vector.code]).toEqual(["weights-shape", "weights-shape"]);
   });
 });
