@@ -57,7 +57,7 @@ export async function verifyModel(model: AnyModel, reference: Reference, options
   const verdicts = new Map<string, ModeVerdict>();
   for (let i = 0; i < options.cases; i++) {
     const generator = random(options.seed, `case ${i}`);
-    const { B, L } = drawSizes(generator, i, Math.min(options.longest, model.info.maxLength));
+    const { B, L } = drawSizes(generator, i, Math.min(options.longest, model.info.maxLength), model.info.period);
     const inputs = drawInputs(reference.graph, generator, B, L);
     const expected = interpret(reference.graph, reference.constants, inputs, { systems: evaluateSystem satisfies SystemEvaluator }).outputs;
     const note = (mode: ModeVerdict["mode"], outputs: AnyOutputs): void => {
@@ -80,9 +80,10 @@ export async function verifyModel(model: AnyModel, reference: Reference, options
   return { seed: options.seed, tolerance, adapter: description || architecture, modes: [...verdicts.values()] };
 }
 
-/** The shortest sequence, then the longest, then lengths whose logarithm is uniform. */
-function drawSizes({ uniform }: Random, index: number, longest: number): { B: number; L: number } {
-  const L = index === 0 ? 1 : index === 1 ? longest : Math.floor(Math.exp(uniform() * Math.log(longest + 1)));
+/** The shortest sequence, then the longest, then lengths whose logarithm is uniform; multiples of `period`. */
+function drawSizes({ uniform }: Random, index: number, longest: number, period: number): { B: number; L: number } {
+  const length = index === 0 ? 1 : index === 1 ? longest : Math.floor(Math.exp(uniform() * Math.log(longest + 1)));
+  const L = Math.max(1, Math.floor(length / period)) * period;
   return { B: 1 + Math.floor(3 * uniform()), L };
 }
 

@@ -50,7 +50,7 @@ export {
   type Unary,
   type UnaryOfBoth,
 } from "./pointwise.ts";
-export { concat, first, last, max, mean, ofWidth, split, type Pool } from "./shape.ts";
+export { concat, first, last, max, mean, ofWidth, pack, split, unpack, type Pool } from "./shape.ts";
 export {
   dense,
   param,
@@ -64,6 +64,6 @@ export {
   type SsmSpec,
   type SystemMatrices,
 } from "./ssm.ts";
-export type { Channels, Ids, Pooled, Seq, Sequence, Tensor, Vec, WithWidth } from "./tensor.ts";
+export type { Blocks, Channels, Ids, Packed, Pooled, Seq, SeqAt, Sequence, Steps, Tensor, Unpacked, Vec, WithWidth } from "./tensor.ts";
 export { delay, reverse } from "./time.ts";
 export { scope, type Named } from "./trace.ts";

@@ -1,6 +1,7 @@
 /** `model`: runs a typed function over symbolic inputs and keeps the graph it built. */
 import type { GraphBuilder } from "../ir/build.ts";
 import { CompileError } from "../ir/error.ts";
+import { formatDims, rateOfType } from "../ir/infer.ts";
 import type { Dim, Graph, GraphOutput, TensorType } from "../ir/graph.ts";
 import { makeTensor, type AnyTensor, type Ids, type Seq, type Tensor } from "./tensor.ts";
 import { fail, here, tracing, valueOf } from "./trace.ts";
@@ -76,6 +77,12 @@ function outputsOf(results: unknown, { typeOf }: GraphBuilder): GraphOutput[] {
   return Object.entries(results).map(([name, tensor]) => {
     checkName(name);
     const value = valueOf(tensor);
+    if (rateOfType(typeOf(value)) !== 1)
+      fail(
+        "output-rate",
+        `output "${name}" is ${formatDims(typeOf(value).dims)}: it has no value at every time step`,
+        "pool it over time, or give its blocks back as steps with unpack()",
+      );
     if (typeOf(value).dtype !== "f32")
       fail("output-ids", `output "${name}" is an input of ids`, "return what the model makes of them, such as embed(ids)");
     return { name, value };

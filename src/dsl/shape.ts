@@ -1,6 +1,17 @@
-/** What changes the dims of a tensor without parameters: pooling over L, split, concat, and widths asserted when built. */
+/** What changes the dims of a tensor without parameters: pooling over L, split, concat, steps and channels for one another, widths asserted when built. */
 import type { PoolNode } from "../ir/graph.ts";
-import { makeTensor, type AnyTensor, type Channels, type Pooled, type Sequence, type Tensor, type WithWidth } from "./tensor.ts";
+import {
+  makeTensor,
+  type AnyTensor,
+  type Blocks,
+  type Channels,
+  type Packed,
+  type Pooled,
+  type Sequence,
+  type Tensor,
+  type Unpacked,
+  type WithWidth,
+} from "./tensor.ts";
 import { fail, here, trace, valueOf } from "./trace.ts";
 
 /** `x` made by `value`, of `width` channels. */
@@ -61,6 +72,26 @@ export function concat<S extends Channels>(x: Tensor<S>, ...others: readonly Any
   const value = running.builder.concat([x, ...others].map(valueOf), here());
   const width = running.builder.typeOf(value).dims.at(-1)?.size;
   return reshaped(x, Number(width), value);
+}
+
+/**
+ * Every `by` steps as one, their channels side by side: channel h of the block's step s is channel h by + s. In a stream a
+ * block comes with its last step.
+ */
+export function pack<S extends Sequence, const P extends number>(x: Tensor<S>, by: P): Tensor<Packed<S, P>> {
+  const shape = { L: `${x.shape.L}/${by}`, H: x.shape.H * by };
+  return makeTensor(shape as unknown as Packed<S, P>, trace().builder.pack(valueOf(x), by, here()), trace());
+}
+
+/**
+ * Every step as `by`: channel h by + s is channel h of the block's step s. Causal: a block of what was packed is complete
+ * with its last step only, so it is the next block's steps that it gives, and the first block is zeros.
+ * Throws: CompileError `shape-mismatch` where the channels do not split.
+ */
+export function unpack<S extends Blocks<P>, const P extends number>(x: Tensor<S>, by: P): Tensor<Unpacked<S, P>> {
+  const { L, H } = x.shape;
+  const value = trace().builder.unpack(valueOf(x), by, here());
+  return makeTensor({ L: L.slice(0, L.lastIndexOf("/")), H: H / by } as unknown as Unpacked<S, P>, value, trace());
 }
 
 /**

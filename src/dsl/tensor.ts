@@ -13,9 +13,16 @@ export interface Tensor<in out S extends object> {
   readonly shape: S;
 }
 
+/** The time steps of a sequence: all of the model's, or blocks of them: `L/4` has one for every 4, `L/4/2` one for every 2 of those. */
+export type Steps = "L" | `L/${string}`;
 /** Dims of a sequence of `H` channels. */
 export interface Seq<H extends number> {
   readonly L: "L";
+  readonly H: H;
+}
+/** Dims of a sequence of `H` channels that has a step for every block of the model's. */
+export interface SeqAt<L extends Steps, H extends number> {
+  readonly L: L;
   readonly H: H;
 }
 /** Dims of one value of `H` channels, such as a sequence pooled over L. */
@@ -34,7 +41,11 @@ export interface Channels {
 }
 /** Anything with channels and a length. */
 export interface Sequence extends Channels {
-  readonly L: "L";
+  readonly L: Steps;
+}
+/** A sequence of blocks of `P` steps. */
+export interface Blocks<P extends number> extends Channels {
+  readonly L: `${Steps}/${P}`;
 }
 
 type Expand<T> = T extends infer U ? { readonly [K in keyof U]: U[K] } : never;
@@ -42,6 +53,10 @@ type Expand<T> = T extends infer U ? { readonly [K in keyof U]: U[K] } : never;
 export type WithWidth<S extends Channels, W extends number> = Expand<{ readonly [K in keyof S]: K extends "H" ? W : S[K] }>;
 /** `S` after pooling over L. */
 export type Pooled<S extends Sequence> = Vec<S["H"]>;
+/** `S` with `P` steps in one; how many channels that makes, the type checker does not say. */
+export type Packed<S extends Sequence, P extends number> = SeqAt<`${S["L"]}/${P}`, number>;
+/** `S` with `P` steps for one. */
+export type Unpacked<S extends Sequence, P extends number> = SeqAt<S["L"] extends `${infer L extends Steps}/${P}` ? L : never, number>;
 /** One tensor of dims `S` for every element of the tuple `A`. */
 export type TensorsLike<A extends readonly unknown[], S extends object> = { readonly [K in keyof A]: Tensor<S> };
 

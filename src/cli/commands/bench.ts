@@ -65,7 +65,8 @@ async function benchBundle(
   const { software } = await requestGpu();
   const model = await openModel(folder, terminal);
   const progress = progressOn(terminal);
-  const length = sizes.length ?? Math.min(manifest.costs.length, model.info.maxLength);
+  const longest = Math.min(manifest.costs.length, model.info.maxLength);
+  const length = sizes.length ?? longest - (longest % model.info.period);
   const inputs = zeroInputs(model.info.inputs, sizes.batch, length);
   const modes: BenchRow[] = [];
   try {
