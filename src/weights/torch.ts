@@ -93,6 +93,7 @@ async function gather(archive: Archive, { dtype, path, shape, offset, strides }:
   const { bytes } = dtypes[dtype];
   const end = shape.reduce((sum, n, axis) => sum + (n - 1) * (strides[axis] ?? 0), offset) + 1;
   const held = decode(dtype, await archive.read(path, offset * bytes, end * bytes));
+  if (strides.every((stride, axis) => stride === shape.slice(axis + 1).reduce((product, n) => product * n, 1))) return held;
   const values = new Float64Array(count);
   const index = shape.map(() => 0);
   let at = 0;
