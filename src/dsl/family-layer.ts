@@ -1,7 +1,8 @@
 /** What layers made from the table of families share: their parameters, under their names, and the `ssm` node that reads them. */
 import type { ValueId } from "../ir/graph.ts";
 import { paramDims, type DimLetter, type Family, type Options } from "../ssm/family.ts";
-import { makeTensor, type Sequence, type Tensor } from "./tensor.ts";
+import { reshaped } from "./shape.ts";
+import { makeTensor, type AnyTensor, type Sequence, type Tensor, type WithWidth } from "./tensor.ts";
 import { fail, here, parameter, trace, valueOf, type Named } from "./trace.ts";
 
 /** How a continuous system becomes a discrete one; `gbt(alpha)` is the generalized bilinear rule, `dirac` and `async` are for events. */
@@ -34,17 +35,19 @@ export interface FamilySystem {
   readonly options: Options;
   /** Sizes of the family's other dims; 1 where absent. */
   readonly sizes?: Readonly<Partial<Record<DimLetter, number>>>;
+  /** Which of a parameter's shapes it is declared in, where there are several; the first where absent. */
+  readonly shape?: Readonly<Record<string, number>>;
 }
 
 /** The family's parameter `param` of so many channels, declared as `layer.leaf`. */
 export function familyParam(
-  { family, state, options, sizes }: FamilySystem,
+  { family, state, options, sizes, shape }: FamilySystem,
   channels: number,
   param: string,
   layer: string,
   leaf: string,
 ): ValueId {
-  const dims = paramDims(family, { H: channels, N: state, M: 1, P: 1, ...sizes }, here()).get(param) ?? [];
+  const dims = paramDims(family, { H: channels, N: state, M: 1, P: 1, ...sizes }, here(), shape).get(param) ?? [];
   return parameter(layer, leaf, dims, { kind: "family", family: family.name, param, options });
 }
 
@@ -61,11 +64,31 @@ export function familyParams(
 /** The system on every channel of x, or on all of them. */
 export function familyNode<S extends Sequence>(
   x: Tensor<S>,
-  { family, state, options }: FamilySystem,
+  system: FamilySystem,
   discretization: Discretization,
   params: readonly ValueId[],
 ): Tensor<S> {
-  const running = trace();
-  const form = { stage: "family", family: family.name, discretization, state, options } as const;
-  return makeTensor(x.shape, running.builder.ssm(form, [valueOf(x), ...params], here()), running);
+  return makeTensor(x.shape, ssmNode(x, system, discretization, params), trace());
+}
+
+/** `familyNode` of a family whose result has `width` channels. */
+export function widerNode<S extends Sequence, const W extends number>(
+  x: Tensor<S>,
+  width: W,
+  system: FamilySystem,
+  discretization: Discretization,
+  params: readonly ValueId[],
+): Tensor<WithWidth<S, W>> {
+  return reshaped(x, width, ssmNode(x, system, discretization, params, width));
+}
+
+function ssmNode(
+  x: AnyTensor,
+  { family, state, options }: FamilySystem,
+  discretization: Discretization,
+  params: readonly ValueId[],
+  width?: number,
+): ValueId {
+  const form = { stage: "family", family: family.name, discretization, state, width, options } as const;
+  return trace().builder.ssm(form, [valueOf(x), ...params], here());
 }

@@ -17,6 +17,7 @@ export {
   type LinearOptions,
   type NormOptions,
 } from "./layers.ts";
+export { dss, gssSsm, lssl, type DssOptions, type GssSsmOptions, type LsslOptions } from "./predecessors.ts";
 export { lru, s5, type LruOptions, type S5Options } from "./mimo.ts";
 export { model, sequence, tokens, type InputSpec, type Model, type ModelOptions } from "./model.ts";
 export {

@@ -170,6 +170,8 @@ export type SsmForm =
       readonly discretization: string;
       /** Full state size N of one channel, as the literature counts it. */
       readonly state: number;
+      /** Channels of the result, where the family gives another number than it takes. */
+      readonly width?: number | undefined;
       /** Options of the family, such as the name of its initialization. */
       readonly options: Readonly<Record<string, string | number | boolean>>;
       /** For the family `dense`: the entries of A, B, C, D as expressions of the node's scalar parameters. */

@@ -158,6 +158,8 @@ const fitsExtent = (extent: Extent, size: number): boolean =>
 function ssmDims(form: SsmForm, x: TensorType, loc: Loc | undefined): readonly Dim[] {
   if (form.stage === "scaled")
     return [...x.dims.slice(0, -1), { name: lastDim(x, "ssm", loc).name, size: channelsOf(x, "ssm", loc) * form.state }];
+  if (form.stage === "family" && form.width !== undefined)
+    return [...x.dims.slice(0, -1), { name: lastDim(x, "ssm", loc).name, size: form.width }];
   if (form.stage !== "family" || form.entries === undefined) return x.dims;
   const inputs = form.entries.B[0]?.length ?? 1;
   const outputs = form.entries.C.length;

@@ -50,14 +50,18 @@ import { scaledLegs } from "./scaled-legs.ts";
 
 export type { DenseSystem, DiagonalSystem, DiscreteSystem, DplrSystem, MimoSystem } from "./loops.ts";
 
-/** The discrete system of an ssm node of an earlier stage; `operands` are the values of its arguments after x. */
-export type SystemEvaluator = (node: SsmNode, operands: readonly Constant[]) => DiscreteSystem | MimoSystem | FiniteResponse;
+/** The discrete system of an ssm node of an earlier stage; `operands` are the values of its arguments after x, `channels` those of x. */
+export type SystemEvaluator = (
+  node: SsmNode,
+  operands: readonly Constant[],
+  channels: number,
+) => DiscreteSystem | MimoSystem | FiniteResponse;
 
 /**
  * What a stream remembers between two pushes. One array per stateful node, component-major with channels innermost:
  *
  * - diagonal and dplr ssm `[B][2 n + (0: real, 1: imaginary)][H]`: x_n after the last step
- * - dense ssm `[B][n][H]`: x_n after the last step; scaled ssm: x_n / sqrt(2 n + 1)
+ * - dense ssm `[B][n][H]`: x_n after the last step; of a family with M inputs `[B][n][H/M]`; scaled ssm: x_n / sqrt(2 n + 1)
  * - ssm of a family that is one system of all channels `[B][2 n + (0: real, 1: imaginary)]`: x_n after the last step
  * - conv `[B][K-1][H]`: the last K-1 inputs, oldest first
  * - pool `[B][H]`: mean: the running sum; max: the running maximum; last, first: that value
@@ -176,7 +180,7 @@ function anchor(run: Run, node: AnchorNode, id: ValueId, args: readonly Value[])
         run.after.set(id, scaledLegs(span, node.form, x, y, before));
         break;
       }
-      const system = discreteSystem(run, node, args.slice(1));
+      const system = discreteSystem(run, node, args);
       run.after.set(id, recurrence(span, system, x, y, before));
       break;
     }
@@ -207,8 +211,10 @@ function recurrence(span: Span, system: ReturnType<SystemEvaluator>, x: Value, y
   }
 }
 
-const discreteSystem = (run: Run, node: SsmNode, operands: readonly Value[]): ReturnType<SystemEvaluator> =>
-  node.form.stage === "discrete" ? discreteOperands(node, operands) : run.systems(node, operands);
+function discreteSystem(run: Run, node: SsmNode, args: readonly Value[]): ReturnType<SystemEvaluator> {
+  const operands = args.slice(1);
+  return node.form.stage === "discrete" ? discreteOperands(node, operands) : run.systems(node, operands, at(args, 0).shape.at(-1) ?? 0);
+}
 
 /** The system of a discrete node, from the operands after x. */
 export function discreteOperands({ form }: SsmNode, operands: readonly Constant[]): DiscreteSystem {

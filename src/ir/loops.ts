@@ -20,7 +20,7 @@ export interface DiagonalSystem {
   readonly gain: Constant;
   readonly d: Constant;
 }
-/** Shapes: abar `[G N N]`, bbar, c `[G N]`, d `[G]`, G = H or 1. */
+/** Shapes: abar `[G N N]`, bbar, c `[G N]`, d `[G]`, G = H or 1; of a family with M inputs, P outputs bbar `[G N M]`, c `[G P N]`, d `[G P M]`. */
 export interface DenseSystem {
   readonly structure: "dense";
   readonly abar: Constant;
@@ -188,29 +188,32 @@ export function diagonal(span: Span, system: DiagonalSystem, u: Value, y: Value,
   return state;
 }
 
-/** x_t = Abar x_{t-1} + Bbar u_t, y_t = C x_t + D u_t, one system a channel or one for all; gives the last x. */
+/** x_t = Abar x_{t-1} + Bbar u_t, y_t = C x_t + D u_t, on every group of M channels, one system for each or for all; gives the last x. */
 export function dense(span: Span, system: DenseSystem, u: Value, y: Value, before: Float64Array | undefined): Float64Array {
   const { B, L } = span;
-  const [G = 0, N = 0] = system.abar.shape;
-  const H = last(u.shape);
-  const state = before?.slice() ?? new Float64Array(B * N * H);
+  const [G = 0, N = 0, M = 1] = system.bbar.shape;
+  const P = system.c.shape.length === 3 ? at(system.c.shape, 1) : 1;
+  const K = last(u.shape) / M;
+  const state = before?.slice() ?? new Float64Array(B * N * K);
   const next = new Float64Array(N);
   for (let b = 0; b < B; b++) {
-    for (let h = 0; h < H; h++) {
-      const g = G === 1 ? 0 : h;
+    for (let k = 0; k < K; k++) {
+      const g = G === 1 ? 0 : k;
       for (let t = 0; t < L; t++) {
-        const input = num(u.data, (b * L + t) * H + h);
+        const [input, output] = [((b * L + t) * K + k) * M, ((b * L + t) * K + k) * P];
         for (let n = 0; n < N; n++) {
-          let sum = num(system.bbar.data, g * N + n) * input;
-          for (let m = 0; m < N; m++) sum += num(system.abar.data, (g * N + n) * N + m) * num(state, (b * N + m) * H + h);
+          let sum = 0;
+          for (let m = 0; m < M; m++) sum += num(system.bbar.data, (g * N + n) * M + m) * num(u.data, input + m);
+          for (let m = 0; m < N; m++) sum += num(system.abar.data, (g * N + n) * N + m) * num(state, (b * N + m) * K + k);
           next[n] = sum;
         }
-        let output = num(system.d.data, g) * input;
-        for (let n = 0; n < N; n++) {
-          state[(b * N + n) * H + h] = num(next, n);
-          output += num(system.c.data, g * N + n) * num(next, n);
+        for (let n = 0; n < N; n++) state[(b * N + n) * K + k] = num(next, n);
+        for (let p = 0; p < P; p++) {
+          let sum = 0;
+          for (let m = 0; m < M; m++) sum += num(system.d.data, (g * P + p) * M + m) * num(u.data, input + m);
+          for (let n = 0; n < N; n++) sum += num(system.c.data, (g * P + p) * N + n) * num(next, n);
+          y.data[output + p] = sum;
         }
-        y.data[(b * L + t) * H + h] = output;
       }
     }
   }

@@ -225,6 +225,7 @@ function parseForm(c: Cursor): SsmForm {
         family: c.name(),
         discretization: c.name(),
         state: c.attribute("state"),
+        ...(c.tries("width=") ? { width: c.number64() } : {}),
         options: (c.word("options="), parseOptions(c)),
       };
       return c.tries("A=") ? { ...form, entries: parseEntries(c) } : form;

@@ -110,6 +110,7 @@ function printForm(form: SsmForm): string[] {
         printName(form.family),
         printName(form.discretization),
         `state=${form.state}`,
+        ...(form.width === undefined ? [] : [`width=${form.width}`]),
         `options=${printOptions(form.options)}`,
         ...(form.entries === undefined ? [] : printEntries(form.entries)),
       ];

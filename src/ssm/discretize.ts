@@ -55,25 +55,25 @@ function discretizeDiagonal(system: DiagonalSystem, rule: Discretization, loc: L
 }
 
 function discretizeDense(system: DenseSystem, rule: Discretization, loc: Loc | undefined): DiscreteSystem {
-  const { groups, states: n } = system;
-  if (system.inputs !== 1 || system.outputs !== 1) bug("a system of several inputs or outputs is split before it is discretized");
+  const { groups, states: n, inputs, outputs } = system;
+  const single = inputs === 1 && outputs === 1;
   const abar = new Float64Array(groups * n * n);
-  const bbar = new Float64Array(groups * n);
+  const bbar = new Float64Array(groups * n * inputs);
   for (let g = 0; g < groups; g++) {
     const A = matrixOf(n, n, system.A.subarray(g * n * n, (g + 1) * n * n));
-    const B = matrixOf(n, 1, system.B.subarray(g * n, (g + 1) * n));
+    const B = matrixOf(n, inputs, system.B.subarray(g * n * inputs, (g + 1) * n * inputs));
     const delta = system.delta[g] ?? NaN;
     const step = rule.dense(A, B, delta);
     if (step === undefined || !step.abar.data.every(Number.isFinite)) throw singularStep(rule, delta, loc);
     abar.set(step.abar.data, g * n * n);
-    bbar.set(step.bbar.data, g * n);
+    bbar.set(step.bbar.data, g * n * inputs);
   }
   return {
     structure: "dense",
     abar: tensor(abar, groups, n, n),
-    bbar: tensor(bbar, groups, n),
-    c: tensor(system.C, groups, n),
-    d: tensor(system.D, groups),
+    bbar: tensor(bbar, groups, n, ...(single ? [] : [inputs])),
+    c: tensor(system.C, groups, ...(single ? [] : [outputs]), n),
+    d: tensor(system.D, groups, ...(single ? [] : [outputs, inputs])),
   };
 }
 

@@ -84,10 +84,9 @@ export function continuousSystem(form: FormOf<"continuous">, operands: readonly 
 }
 
 /** The discrete system of a node of any stage before `discrete`; what the interpreter runs on. */
-export const evaluateSystem: SystemEvaluator = (node, operands) => {
+export const evaluateSystem: SystemEvaluator = (node, operands, channels) => {
   const { form } = node;
   if (form.stage === "discrete" || form.stage === "scaled") return bug(`a ${form.stage} ssm needs no evaluation`);
-  const channels = Number(node.type.dims.at(-1)?.size);
   const system = form.stage === "family" ? familySystem(form, operands, { channels, loc: node.loc }) : continuousSystem(form, operands);
   if (system.structure === "fir") return { structure: "fir", taps: tapsOf(system) };
   const rule = discretizationNamed(form.discretization, node.loc);

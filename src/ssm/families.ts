@@ -2,12 +2,16 @@
 import { CompileError, type Loc } from "../ir/error.ts";
 import type { Family } from "./family.ts";
 import { dense } from "./families/dense.ts";
+import { dss } from "./families/dss.ts";
+import { dssExp } from "./families/dss-exp.ts";
+import { gss } from "./families/gss.ts";
 import { lru } from "./families/lru.ts";
+import { lssl } from "./families/lssl.ts";
 import { s4d } from "./families/s4d.ts";
 import { s5 } from "./families/s5.ts";
 import { shift } from "./families/shift.ts";
 
-export const families: readonly Family[] = [s4d, s5, lru, dense, shift];
+export const families: readonly Family[] = [s4d, dss, dssExp, gss, s5, lru, lssl, dense, shift];
 
 /** Throws: CompileError `unknown-family`. */
 export function familyNamed(name: string, loc?: Loc): Family {

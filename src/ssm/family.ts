@@ -12,9 +12,9 @@ export type Options = Readonly<Record<string, OptionValue>>;
 
 /**
  * One dim of a parameter. `H` channels, `N` full state, `N/2` stored states of conjugate pairs, `N2` = N again, `c` = 2
- * (re, im), `1` one. Any other letter is bound by the first parameter that has it and must agree everywhere.
+ * (re, im), `1` one, `N+1` one more than N. Any other letter is bound by the first parameter that has it and must agree everywhere.
  */
-export type DimLetter = "H" | "N" | "N/2" | "N2" | "c" | "G" | "M" | "P" | "R" | "S" | "1";
+export type DimLetter = "H" | "N" | "N/2" | "N2" | "c" | "G" | "M" | "P" | "R" | "S" | "1" | "N+1";
 /** The sizes of a system by letter. */
 export type Sizes = { readonly H: number; readonly N: number } & Readonly<Partial<Record<DimLetter, number>>>;
 
@@ -112,25 +112,34 @@ export function defineFamily<K extends string, const O extends Readonly<Record<s
   };
 }
 
-/** The dims of every parameter of a family, in order, in the first shape its file names. */
-export function paramDims(family: Family, sizes: Sizes, loc?: Loc): ReadonlyMap<string, readonly Dim[]> {
+/** The dims of every parameter of a family, in order, in the first shape its file names, or that of the number `shape` gives. */
+export function paramDims(
+  family: Family,
+  sizes: Sizes,
+  loc?: Loc,
+  shape: Readonly<Record<string, number>> = {},
+): ReadonlyMap<string, readonly Dim[]> {
   return new Map(
     Object.entries(family.params).map(([param, spec]) => [
       param,
-      spec.dims.map((letter): Dim => {
+      ([spec.dims, ...(spec.or ?? [])][shape[param] ?? 0] ?? spec.dims).map((letter): Dim => {
         const size = sizeOf(letter, sizes);
         if (size === undefined) throw shapeError(`dim ${letter} of ${family.name} parameter ${param} has no size`, `give ${letter}`, loc);
         if (!Number.isInteger(size)) throw oddState(family.name, sizes.N, loc);
-        return { name: letter === "N/2" ? "N" : letter === "1" ? "one" : letter, size };
+        return { name: dimNames[letter] ?? letter, size };
       }),
     ]),
   );
 }
 
+/** What letters that are no names are called in types. */
+const dimNames: Readonly<Partial<Record<DimLetter, string>>> = { "N/2": "N", "N+1": "N", "1": "one" };
+
 function sizeOf(letter: DimLetter, sizes: Readonly<Partial<Record<DimLetter, number>>>): number | undefined {
   if (letter === "c") return 2;
   if (letter === "1") return 1;
   if (letter === "N2") return sizes.N;
+  if (letter === "N+1") return sizes.N === undefined ? undefined : sizes.N + 1;
   if (letter === "N/2") return sizes.N === undefined ? undefined : sizes.N / 2;
   return sizes[letter];
 }
@@ -172,6 +181,7 @@ function matchDims(
     const want = sizeOf(letter, next);
     if (want === undefined) {
       if (letter === "N/2") next.N = 2 * got;
+      else if (letter === "N+1") next.N = got - 1;
       else next[letter === "N2" ? "N" : letter] = got;
     } else if (want !== got) return undefined;
   }

@@ -4,21 +4,17 @@
  * lambda = Lambda_re + i Lambda_im, delta = exp(log_step), a step size for each state.
  */
 import { complex, type Complex, complexArray, conj, complexAt } from "../../math/complex.ts";
-import { matrix } from "../../math/matrix.ts";
 import { logUniform, type Random } from "../../math/random.ts";
-import { skewModes } from "../../math/skew.ts";
 import { defineFamily } from "../family.ts";
+import { nplr } from "../nplr.ts";
 
 /** The least decay that `clip_eigs` leaves. */
 const clip = -1e-4;
 
 /** Eigenvalues and eigenvectors of -I/2 + skew, the normal part of LegS; those with Im < 0 first. */
-function legsModes(N: number): { readonly lambda: (n: number) => Complex; readonly vectors: readonly (readonly Complex[])[] } {
-  const r = (n: number): number => Math.sqrt(2 * n + 1);
-  const half = skewModes(matrix(N, N, (n, k) => (Math.sign(k - n) * r(n) * r(k)) / 2));
-  const partners = half.filter((m) => m.paired).map((m) => ({ lambda: conj(m.lambda), vector: m.vector.map(conj) }));
-  const modes = [...half, ...partners.reverse()];
-  return { lambda: (n) => complex(-0.5, modes[n]?.lambda.im ?? NaN), vectors: modes.map((m) => m.vector) };
+function legsModes(N: number): { readonly lambda: readonly Complex[]; readonly vectors: readonly (readonly Complex[])[] } {
+  const { lambda, V = [] } = nplr("legs", N, 1);
+  return { lambda: [...lambda, ...lambda.map(conj)], vectors: [...V, ...V.map((v) => v.map(conj))] };
 }
 
 interface Blocks {
@@ -94,7 +90,7 @@ export const s5 = defineFamily({
     Lambda_re: () => () => -0.5,
     Lambda_im: ({ count, options }) => {
       const { stored, modes } = blockOf(count, options);
-      return (i) => modes.lambda(i % stored).im;
+      return (i) => modes.lambda[i % stored]?.im ?? NaN;
     },
     B: ({ sizes: { P = 1, H }, options, random }) => inputMatrix(P, H, options, random),
     C: ({ sizes: { P = 1, H }, options, random }) => outputMatrix(P, H, options, random),
