@@ -38,7 +38,7 @@ function errorsOf(graph: Graph, constants: Constants, { inputs, outputs }: Case)
 
 /** In float64: as the families say it, after the pass `structure`, and after `discretize`; `warned` is what is warned of. */
 export function expectMeaning(c: Case, tolerance: number, warned?: RegExp): void {
-  const warn = (message: string): void => void (warned === undefined ? expect.fail(message) : expect.soft(message).toMatch(warned));
+  const warn = (message: string): void => (warned === undefined ? expect.fail(message) : expect.soft(message).toMatch(warned));
   const context = { seed: 1, note: () => undefined, warn };
   let module = init.run({ graph: c.graph, constants: c.constants }, context);
   expect.soft(errorsOf(module.graph, module.constants, c), "family").toBeLessThan(tolerance);

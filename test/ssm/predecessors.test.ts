@@ -9,6 +9,7 @@ import { solve } from "../../src/math/solve.ts";
 import { init } from "../../src/passes/init.ts";
 import { basisOf } from "../../src/ssm/bases.ts";
 import { lssl as lsslFamily } from "../../src/ssm/families/lssl.ts";
+import type { DenseSystem } from "../../src/ssm/system.ts";
 import { relativeError } from "../math/golden.ts";
 import { expectMeaning, expectOnDevice, type Case } from "../models/golden.ts";
 
@@ -197,7 +198,7 @@ describe.each([
 });
 
 test("lssl starts from HiPPO: LegS and LagT exactly, LegT and Chebyshev up to what is added to keep T regular", () => {
-  const systemOf = (measure: string): ReturnType<typeof lsslFamily.evaluate> => {
+  const systemOf = (measure: string): DenseSystem => {
     const shapes = { C: [1, 1, N], D: [1, 1], log_dt: [1], dl: [N + 1], d: [N], du: [N + 1], pl: [N], pr: [N], c: [N], b: [N] };
     const values = Object.fromEntries(
       Object.entries(shapes).map(([name, shape]) => [
@@ -205,7 +206,8 @@ test("lssl starts from HiPPO: LegS and LagT exactly, LegT and Chebyshev up to wh
         { shape, data: lsslFamily.initialize(name, shape, { init: measure }, random(1, name)) },
       ]),
     );
-    return lsslFamily.evaluate(values, { H: 1, N }, { init: measure });
+    const system = lsslFamily.evaluate(values, { H: 1, N }, { init: measure });
+    return system.structure === "dense" ? system : expect.fail("it is dense");
   };
   for (const measure of ["legs", "lagt"]) {
     const { A, B } = basisOf(measure, N);
