@@ -242,16 +242,17 @@ describe("s4-v2", () => {
 describe("h3", () => {
   test.each(["h3_hd1", "h3_hd2"])("%s: both kernels in the parameters of their families", async (name) => {
     const tensors = await golden(name);
-    /** As the layers hold it: version 4's names, shapes and sign; the shift kernel without its first axis. */
+    /** As the layers hold it: version 4's names, shapes and sign; the shift layer is called ssm_k. */
     const newer = rewrite(tensors, (key, value) => {
       const { shape, data } = value;
       const path = key.replace("kernel.kernel.", "kernel.").replace("inv_A_real", "A_real").replace("log_dt", "inv_dt");
-      if (key.startsWith("ssm_k_kernel")) return { [path]: { shape: shape.slice(-2), data } };
+      if (key === "ssm_k_D") return { "ssm_k.D": value };
+      if (key.startsWith("ssm_k_kernel")) return { [key.replace("ssm_k_kernel", "ssm_k")]: { shape: shape.slice(-2), data } };
       if (key === "D" || key === "kernel.kernel.B") return { [path]: { shape: [1, ...shape], data } };
       if (key.endsWith("log_dt")) return { [path]: { shape: [...shape, 1], data } };
       return { [path]: key.endsWith("A_imag") ? negative(value) : value };
     });
-    expect(Object.keys(newer)).toEqual(expect.arrayContaining(["kernel.A_real", "ssm_k_kernel.C", "output_linear.weight"]));
+    expect(Object.keys(newer)).toEqual(expect.arrayContaining(["kernel.A_real", "ssm_k.kernel.C", "output_linear.weight"]));
     expectSame(await load("h3", shapesOf(newer), tensors), newer);
   });
 });

@@ -1,13 +1,17 @@
 /** Checkpoints of H3: its diagonal kernel is one of version 3 of S4 under a name of its own, and so is its shift kernel. */
 import { kernelRules, olderParameter } from "../older-s4.ts";
 import type { ParamSpec, Scheme, Stored } from "../scheme.ts";
-import { as, counts, type Held, leafOf, prefixOf, s4Options, s4Untold } from "../sources.ts";
+import { as, counts, type Held, s4Options, s4Untold } from "../sources.ts";
 
-/** `a.ssm_k_kernel.C` `[D N]` is `a.ssm_k_kernel.kernel.C` `[1 D N]`. */
+/** The shift layer is called `ssm_k` (or `ssm_k_kernel`), with `kernel.B`, `kernel.C` and `D`. */
+const SHIFT = /^(.*\.)?ssm_k(?:_kernel)?\.(?:kernel\.([BC])|(D))$/;
+
 function stored(param: ParamSpec, held: Held): Stored {
   const { name, shape } = param;
-  if (!/(^|\.)ssm_k_kernel\.[BC]$/.test(name)) return olderParameter(param, held, kernelRules);
-  return as(`${prefixOf(name)}kernel.${leafOf(name)}`, shape, [1, ...shape], ...(shape[0] === 1 ? [shape.slice(1)] : []));
+  const [found, prefix = "", matrix, skip] = SHIFT.exec(name) ?? [];
+  if (found === undefined) return olderParameter(param, held, kernelRules);
+  if (skip !== undefined) return as(`${prefix}ssm_k_D`, shape);
+  return as(`${prefix}ssm_k_kernel.kernel.${matrix}`, shape, [1, ...shape]);
 }
 
 export const h3: Scheme = {
