@@ -42,10 +42,11 @@ function smallest(ssm: (g: GraphBuilder, x: ValueId) => ValueId): Graph {
 
 /** A family's node with four states and initial parameters. */
 function familyNode(family: Family, g: GraphBuilder, x: ValueId): ValueId {
-  const params = [...paramDims(family, { H, N, M: 1, P: 1 })].map(([name, dims]) =>
+  const params = [...paramDims(family, { H, N, M: 1, P: 1, Q: 1, G: H, R: 1, S: H, T: 1 })].map(([name, dims]) =>
     g.param(name, dims, { kind: "family", family: family.name, param: name, options: {} }),
   );
-  return g.ssm({ stage: "family", family: family.name, discretization: "zoh", state: N, options: {} }, [x, ...params]);
+  const discretization = family.structure === "dplr" ? "bilinear" : "zoh";
+  return g.ssm({ stage: "family", family: family.name, discretization, state: N, options: {} }, [x, ...params]);
 }
 
 async function legalModes(graph: Graph): Promise<string[]> {

@@ -51,6 +51,7 @@ export {
   type Unary,
   type UnaryOfBoth,
 } from "./pointwise.ts";
+export { s4, type PoleRule, type S4Basis, type S4Init, type S4Options, type S4Start, type TransformName, type WithOutputs } from "./s4.ts";
 export { concat, first, last, max, mean, ofWidth, pack, split, unpack, type Pool } from "./shape.ts";
 export {
   dense,

@@ -51,7 +51,10 @@ export function familySystem(
       rest = others;
     }
   }
-  const system = family.evaluate(values, { H: channels, N: form.state }, form.options satisfies Options, loc);
+  const system = family.evaluate(values, { H: channels, N: form.state }, form.options satisfies Options, {
+    discretization: () => discretizationNamed(form.discretization, loc),
+    loc,
+  });
   return rate === 1 || system.structure === "fir" ? system : { ...system, delta: system.delta.map((delta) => delta * rate) };
 }
 

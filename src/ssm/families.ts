@@ -7,11 +7,14 @@ import { dssExp } from "./families/dss-exp.ts";
 import { gss } from "./families/gss.ts";
 import { lru } from "./families/lru.ts";
 import { lssl } from "./families/lssl.ts";
+import { s4 } from "./families/s4.ts";
+import { s4Diagonal } from "./families/s4-diagonal.ts";
+import { s4Real } from "./families/s4-real.ts";
 import { s4d } from "./families/s4d.ts";
 import { s5 } from "./families/s5.ts";
 import { shift } from "./families/shift.ts";
 
-export const families: readonly Family[] = [s4d, dss, dssExp, gss, s5, lru, lssl, dense, shift];
+export const families: readonly Family[] = [s4, s4Diagonal, s4Real, s4d, dss, dssExp, gss, s5, lru, lssl, dense, shift];
 
 /** Throws: CompileError `unknown-family`. */
 export function familyNamed(name: string, loc?: Loc): Family {

@@ -5,6 +5,7 @@
 import { CompileError, type Loc } from "../ir/error.ts";
 import type { Constant, Dim } from "../ir/graph.ts";
 import type { Random } from "../math/random.ts";
+import type { Discretization } from "./discretization.ts";
 import type { FamilySystem } from "./system.ts";
 
 export type OptionValue = string | number | boolean;
@@ -14,7 +15,7 @@ export type Options = Readonly<Record<string, OptionValue>>;
  * One dim of a parameter. `H` channels, `N` full state, `N/2` stored states of conjugate pairs, `N2` = N again, `c` = 2
  * (re, im), `1` one, `N+1` one more than N. Any other letter is bound by the first parameter that has it and must agree everywhere.
  */
-export type DimLetter = "H" | "N" | "N/2" | "N2" | "c" | "G" | "M" | "P" | "R" | "S" | "1" | "N+1";
+export type DimLetter = "H" | "N" | "N/2" | "N2" | "c" | "G" | "M" | "P" | "Q" | "R" | "S" | "T" | "1" | "N+1";
 /** The sizes of a system by letter. */
 export type Sizes = { readonly H: number; readonly N: number } & Readonly<Partial<Record<DimLetter, number>>>;
 
@@ -46,6 +47,14 @@ export interface InitContext<O> {
   readonly sizes: Sizes;
   readonly options: O;
   readonly random: Random;
+  readonly loc?: Loc | undefined;
+}
+
+/** What a system may depend on besides its parameters and options. */
+export interface SystemContext {
+  /** The rule that the system is going to be discretized by. */
+  readonly discretization: () => Discretization;
+  readonly loc?: Loc | undefined;
 }
 
 /** A family as its file states it; `K` its parameters, `O` its options. */
@@ -61,7 +70,12 @@ export interface FamilyDefinition<K extends string, O extends Readonly<Record<st
   readonly options: O;
   /** Starting values: `count` numbers, or one function of the index. */
   readonly init: Readonly<Record<NoInfer<K>, (context: InitContext<Resolved<NoInfer<O>>>) => Float64Array | ((i: number) => number)>>;
-  readonly system: (values: Readonly<Record<NoInfer<K>, Values>>, sizes: Sizes, options: Resolved<NoInfer<O>>) => FamilySystem;
+  readonly system: (
+    values: Readonly<Record<NoInfer<K>, Values>>,
+    sizes: Sizes,
+    options: Resolved<NoInfer<O>>,
+    context: SystemContext,
+  ) => FamilySystem;
 }
 
 /** A family with its own types forgotten, as the table holds it. */
@@ -79,7 +93,7 @@ export interface Family {
     values: Readonly<Record<string, Constant>>,
     size: { readonly H: number; readonly N: number },
     options: Options,
-    loc?: Loc,
+    context: SystemContext,
   ): FamilySystem;
 }
 
@@ -101,13 +115,14 @@ export function defineFamily<K extends string, const O extends Readonly<Record<s
       if (!has(param)) throw shapeError(`family ${name} has no parameter ${param}`, `it has ${Object.keys(params).join(", ")}`, loc);
       const sizes = bindSizes(name, { [param]: params[param] }, { [param]: shape }, {}, loc);
       const count = shape.reduce((a, b) => a * b, 1);
-      const made = definition.init[param]({ count, sizes, options: resolve(given, loc), random });
+      const made = definition.init[param]({ count, sizes, options: resolve(given, loc), random, loc });
       return typeof made === "function" ? Float64Array.from({ length: count }, (_, i) => made(i)) : made;
     },
-    evaluate: (values, size, given, loc) => {
+    evaluate: (values, size, given, context) => {
+      const { loc } = context;
       const shapes = Object.fromEntries(Object.entries(values).map(([k, v]) => [k, v.shape]));
       const sizes = bindSizes(name, params, shapes, size, loc);
-      return definition.system(withAccessor<K>(values), sizes, resolve(given, loc));
+      return definition.system(withAccessor<K>(values), sizes, resolve(given, loc), context);
     },
   };
 }

@@ -183,7 +183,7 @@ test("golden S4D initializations to 1e-12", () => {
 });
 
 describe.each(families.map((f) => [f.name, f] as const))("family %s", (name, family) => {
-  const sizes = { H: 3, N: 4, M: 1, P: 1, G: 1 } as const;
+  const sizes = { H: 4, N: 4, M: 1, P: 1, Q: 1, G: 4, R: 2, S: 4, T: 1 } as const;
   const operands = (options: FamilyForm["options"], seed = 1): Constant[] =>
     [...paramDims(family, sizes)].map(([param, dims]) => {
       const shape = dims.map((d) => Number(d.size));
@@ -195,7 +195,7 @@ describe.each(families.map((f) => [f.name, f] as const))("family %s", (name, fam
     "starts from %s with finite numbers of its own declared shapes",
     (init) => {
       const options: FamilyForm["options"] = inits.length === 0 ? {} : { init };
-      const system = systemOf(form(name, 4, options), operands(options), { channels: 3 });
+      const system = systemOf(form(name, 4, options), operands(options), { channels: 4 });
       expect(system.structure).toBe(family.structure);
       const steps = system.structure === "fir" ? [] : [...system.delta];
       for (const data of system.structure === "fir" ? [system.kernel] : [system.A, system.B, system.C, system.D, system.delta]) {
@@ -214,7 +214,7 @@ describe.each(families.map((f) => [f.name, f] as const))("family %s", (name, fam
   test("refuses an argument of another shape, too few, an unknown option, an option out of its choices", () => {
     const good = operands({});
     const fails = (code: string, bad: readonly Constant[], options: FamilyForm["options"] = {}): void =>
-      expect(() => familySystem(form(name, 4, options), bad, { channels: 3 })).toThrowError(expect.objectContaining({ code }));
+      expect(() => familySystem(form(name, 4, options), bad, { channels: 4 })).toThrowError(expect.objectContaining({ code }));
     fails(
       "ssm-shape",
       good.map((c, i) => (i === 0 ? tensor([1, 2, 3, 4, 5], 5) : c)),

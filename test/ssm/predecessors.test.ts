@@ -8,6 +8,7 @@ import { random } from "../../src/math/random.ts";
 import { solve } from "../../src/math/solve.ts";
 import { init } from "../../src/passes/init.ts";
 import { basisOf } from "../../src/ssm/bases.ts";
+import { bilinear } from "../../src/ssm/discretizations/bilinear.ts";
 import { lssl as lsslFamily } from "../../src/ssm/families/lssl.ts";
 import type { DenseSystem } from "../../src/ssm/system.ts";
 import { relativeError } from "../math/golden.ts";
@@ -206,7 +207,7 @@ test("lssl starts from HiPPO: LegS and LagT exactly, LegT and Chebyshev up to wh
         { shape, data: lsslFamily.initialize(name, shape, { init: measure }, random(1, name)) },
       ]),
     );
-    const system = lsslFamily.evaluate(values, { H: 1, N }, { init: measure });
+    const system = lsslFamily.evaluate(values, { H: 1, N }, { init: measure }, { discretization: () => bilinear });
     return system.structure === "dense" ? system : expect.fail("it is dense");
   };
   for (const measure of ["legs", "lagt"]) {

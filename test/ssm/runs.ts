@@ -1,15 +1,16 @@
 /** Discrete systems by the recurrence alone, in float64: kernels, sequences, and dense forms of the golden complex systems. */
 import type { DiscreteSystem } from "../../src/ir/interpret.ts";
-import { type Complex, complexArray, conj, mul } from "../../src/math/complex.ts";
+import { add, type Complex, complexArray, complexAt, conj, mul, scale, sub } from "../../src/math/complex.ts";
 import { type Matrix, matrix } from "../../src/math/matrix.ts";
 import { type Discretization } from "../../src/ssm/discretization.ts";
 import { discretizeSystem } from "../../src/ssm/discretize.ts";
-import type { DenseSystem, DiagonalSystem } from "../../src/ssm/system.ts";
+import type { ContinuousSystem, DenseSystem, DiagonalSystem, DplrSystem } from "../../src/ssm/system.ts";
 
 /** Output of one channel for an input, from a zero state. */
 export function runChannel(system: DiscreteSystem, channel: number, u: readonly number[]): number[] {
   const n = system.abar.shape[1] ?? 0;
   if (system.structure === "diagonal") return runDiagonal(system, channel, n, u);
+  if (system.structure === "dplr") return runDplr(system, channel, u).y;
   const g = system.abar.shape[0] === 1 ? 0 : channel;
   const { abar, bbar, c, d } = system;
   let x = new Float64Array(n);
@@ -40,10 +41,37 @@ function runDiagonal(
   });
 }
 
+/** Output and last state of one channel, from a state `[N c]` (zero where absent). */
+export function runDplr(
+  { abar, p, q, bbar, c, d }: Extract<DiscreteSystem, { structure: "dplr" }>,
+  h: number,
+  u: readonly number[],
+  from?: Float64Array,
+): { y: number[]; state: Float64Array } {
+  const [, R = 0, n = 0] = p.shape;
+  let x: Float64Array = from?.slice() ?? new Float64Array(2 * n);
+  const at = (data: Float64Array, i: number): Complex => complexAt(data, h * n + i);
+  const row = (data: Float64Array, r: number, i: number): Complex => complexAt(data, (h * R + r) * n + i);
+  const y = u.map((input) => {
+    const before = x;
+    const read = Array.from({ length: R }, (_, r) => sumOf(n, (i) => mul(row(q.data, r, i), complexAt(before, i)).re));
+    x = complexArray(n, (i) =>
+      read.reduce(
+        (next, s, r) => sub(next, scale(row(p.data, r, i), s)),
+        add(mul(at(abar.data, i), complexAt(before, i)), scale(at(bbar.data, i), input)),
+      ),
+    );
+    return sumOf(n, (i) => mul(at(c.data, i), complexAt(x, i)).re) + (d.data[h] ?? NaN) * input;
+  });
+  return { y, state: x };
+}
+
+const sumOf = (n: number, f: (i: number) => number): number => Array.from({ length: n }, (_, i) => f(i)).reduce((a, b) => a + b, 0);
+
 export const impulse = (L: number): number[] => Array.from({ length: L }, (_, i) => (i === 0 ? 1 : 0));
 
 /** The convolution kernel of a channel, D included. */
-export const kernelOf = (system: DenseSystem | DiagonalSystem, rule: Discretization, L: number, channel = 0): number[] =>
+export const kernelOf = (system: ContinuousSystem, rule: Discretization, L: number, channel = 0): number[] =>
   runChannel(discretizeSystem(system, rule), channel, impulse(L));
 
 /** A dense system of one input and one output. */
@@ -75,6 +103,29 @@ export const diagonal = (
     states: A.length,
     pairs,
     A: pack(A),
+    B: pack(B),
+    C: pack(C),
+    D: Float64Array.of(0),
+    delta: new Float64Array(A.length).fill(delta),
+  };
+};
+
+/** A system of normal plus low rank, of one channel. */
+export const dplr = (
+  A: readonly Complex[],
+  P: readonly (readonly Complex[])[],
+  B: readonly Complex[],
+  C: readonly Complex[],
+  delta: number,
+): DplrSystem => {
+  const pack = (z: readonly Complex[]): Float64Array => complexArray(z.length, (i) => z[i] ?? { re: NaN, im: NaN });
+  return {
+    structure: "dplr",
+    channels: 1,
+    states: A.length,
+    rank: P.length,
+    A: pack(A),
+    P: pack(P.flat()),
     B: pack(B),
     C: pack(C),
     D: Float64Array.of(0),

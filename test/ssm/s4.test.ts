@@ -1,0 +1,130 @@
+/** The family `s4`: golden blocks of the published layer in float64, whole, from a state, step by step, at other rates. */
+import { describe, expect, test } from "vitest";
+import type { Constant, Constants, Graph, SsmNode } from "../../src/ir/graph.ts";
+import { bug } from "../../src/ir/error.ts";
+import { emptyState, type GraphState, interpret } from "../../src/ir/interpret.ts";
+import { type Complex, complexAt, div, mul, setComplex } from "../../src/math/complex.ts";
+import { discretize } from "../../src/passes/discretize.ts";
+import { init } from "../../src/passes/init.ts";
+import { structure } from "../../src/passes/structure.ts";
+import { relativeError } from "../math/golden.ts";
+import { type GoldenBlock, goldenBlock } from "./s4-block.ts";
+
+const context = { seed: 1, note: () => undefined, warn: (message: string) => expect.fail(message) };
+/** The discrete model at a rate. */
+const discretized = ({ graph, constants }: GoldenBlock, rate = 1): { graph: Graph; constants: Constants } => {
+  const at = { ...context, rate };
+  return discretize.run(structure.run(init.run({ graph, constants }, at), at), at);
+};
+
+interface Run {
+  readonly y: Float64Array;
+  readonly state: GraphState;
+}
+function run(module: { graph: Graph; constants: Constants }, x: Constant, state = emptyState): Run {
+  const { outputs, state: after } = interpret(module.graph, module.constants, new Map([["x", x]]), { state });
+  return { y: outputs.get("y")?.data ?? new Float64Array(), state: after };
+}
+
+/** The one ssm node, and what its stored state must be multiplied by to be the reference's. */
+function theSsm(
+  { graph, constants }: { graph: Graph; constants: Constants },
+  block: GoldenBlock,
+): { id: number; factor: (h: number, n: number) => Complex } {
+  const id = graph.nodes.findIndex((n) => n.op === "ssm");
+  const node = graph.nodes[id] as SsmNode;
+  if (node.form.stage !== "discrete") return bug("not discrete");
+  const states = node.form.state;
+  const value = (arg: number): Constant => {
+    const param = graph.nodes[node.args[arg] ?? -1];
+    return constants.get(param?.op === "param" ? param.name : "") ?? bug("no constant");
+  };
+  if (node.form.structure === "dplr") return { id, factor: () => ({ re: 1, im: 0 }) };
+  /** A diagonal system's state receives u itself; the reference's is Bbar times it, and gain is 2 C Bbar. */
+  const C = block.constants.get("layer.kernel.C") ?? bug("no C");
+  const gain = value(2);
+  return { id, factor: (h, n) => div(complexAt(gain.data, h * states + n), mul({ re: 2, im: 0 }, complexAt(C.data, h * states + n))) };
+}
+
+/** Our state of the ssm node from the reference's `[B H N c]`, which all outputs of a feature share; or back. */
+function convert(block: GoldenBlock, module: { graph: Graph; constants: Constants }, from: Constant, back?: Float64Array): Float64Array {
+  const { factor } = theSsm(module, block);
+  const [B = 0, G = 0, N = 0] = from.shape;
+  const H = G * ((block.config.channels ?? 1) * (block.config.activation === "glu" ? 2 : 1));
+  const result = new Float64Array(back === undefined ? B * 2 * N * H : 2 * B * G * N);
+  for (let b = 0; b < B; b++)
+    for (let h = 0; h < (back === undefined ? H : G); h++)
+      for (let n = 0; n < N; n++) {
+        const ours = (part: 0 | 1): number => (b * 2 * N + 2 * n + part) * H + h;
+        const i = (b * G + (h % G)) * N + n;
+        if (back === undefined) {
+          const z = div(complexAt(from.data, i), factor(h, n));
+          result[ours(0)] = z.re;
+          result[ours(1)] = z.im;
+        } else setComplex(result, i, mul({ re: back[ours(0)] ?? NaN, im: back[ours(1)] ?? NaN }, factor(h, n)));
+      }
+  return result;
+}
+
+/**
+ * The reference's own float64 differs by this much from the exact answer. INDEX.md: Fourier cases lose digits in its states
+ * (1e-8), and DSS goes through float32 (1e-6).
+ */
+const tolerances: Readonly<Record<string, number>> = { block_diag_dss: 1e-6, block_dplr_fout_ch2: 1e-8 };
+
+describe.each([
+  "block_diag_bandlimit",
+  "block_diag_dss",
+  "block_diag_inv_bilinear_nssm",
+  "block_diag_legs_bidir",
+  "block_diag_lin_zoh",
+  "block_diag_real_softplus",
+  "block_dplr_fout_ch2",
+  "block_dplr_glu_mix",
+  "block_dplr_hippo_bidir",
+  "block_dplr_legs",
+  "block_dplr_legs_ctilde",
+  "block_dplr_legt_rank2",
+])("%s", (name) => {
+  const tolerance = tolerances[name] ?? 1e-11;
+
+  test("gives the reference's outputs, whole and step by step, and its last state", async () => {
+    const block = await goldenBlock(name);
+    const module = discretized(block);
+    const x = await block.read("x");
+    const { y, state } = run(module, x);
+    expect(relativeError(y, (await block.read("y")).data)).toBeLessThan(tolerance);
+    if (!block.names.has("y_step")) return;
+    expect(relativeError(y, (await block.read("y_step")).data)).toBeLessThan(tolerance);
+    if (block.config.bandlimit !== undefined) return; // The state of a pole that nothing reads has no scale here.
+    const final = await block.read("state_final");
+    const ours = state.nodes.get(theSsm(module, block).id) ?? bug("no state");
+    expect(relativeError(convert(block, module, final, ours), final.data)).toBeLessThan(tolerance);
+  });
+
+  test("continues from a state, to a state", async () => {
+    const block = await goldenBlock(name);
+    if (!block.names.has("state0") || block.config.bandlimit !== undefined) return;
+    const module = discretized(block);
+    const { id } = theSsm(module, block);
+    const start = convert(block, module, await block.read("state0"));
+    const { y, state } = run(module, await block.read("x"), { position: 0, nodes: new Map([[id, start]]) });
+    expect(relativeError(y, (await block.read("y_state0")).data)).toBeLessThan(tolerance);
+    const final = await block.read("state1");
+    expect(relativeError(convert(block, module, final, state.nodes.get(id)), final.data)).toBeLessThan(tolerance);
+  });
+
+  test("gives the exact outputs at other rates and lengths", async () => {
+    const block = await goldenBlock(name);
+    for (const tensor of block.names) {
+      const rate = /^y_rate_(.*)_exact$/.exec(tensor)?.[1];
+      const length = /^y_L(\d+)$/.exec(tensor)?.[1];
+      if (rate === undefined && length === undefined) continue;
+      const x = await block.read(length === undefined ? "x" : `x_L${length}`);
+      // The reference cuts its kernel off after l_max / rate steps.
+      if ((x.shape[1] ?? 0) * Number(rate ?? 1) > (block.config.l_max ?? Infinity)) continue;
+      const { y } = run(discretized(block, Number(rate ?? 1)), x);
+      expect(relativeError(y, (await block.read(tensor)).data), tensor).toBeLessThan(tolerance);
+    }
+  });
+});
