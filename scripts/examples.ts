@@ -1,5 +1,6 @@
 /** What the scripts, tests and benchmarks do with an example: build it, read its test set, put its page beside the bundle. */
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -56,10 +57,11 @@ export async function readTestSet(folder: string): Promise<TestSet> {
   };
 }
 
-/** Runs the compiled `recurve build` on an example and its trained weights. Throws where it fails; its diagnostics are on stderr. */
+/** Runs the compiled `recurve build` on an example and its trained weights, where it has any. Throws where it fails; its diagnostics are on stderr. */
 export function buildBundle(root: string, name: string, folder: string): void {
   const example = join(root, "examples", name);
-  const args = ["build", join(example, "model.ts"), "--weights", join(example, "model.safetensors"), "-o", folder];
+  const weights = join(example, "model.safetensors");
+  const args = ["build", join(example, "model.ts"), ...(existsSync(weights) ? ["--weights", weights] : []), "-o", folder];
   const { status } = spawnSync(process.execPath, [join(root, "dist", "cli", "main.js"), ...args], {
     stdio: ["ignore", "ignore", "inherit"],
   });

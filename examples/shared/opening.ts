@@ -3,10 +3,10 @@ import { adapterName, loadBundle, type Model } from "./bundle.ts";
 import { byId } from "./dom.ts";
 
 /** Loads the bundle with its progress in the status line, and makes `ready` of it; where that fails, says why on the page and throws. */
-export async function openModel<T>(ready: (model: Model) => Promise<T>): Promise<T> {
+export async function openModel<T, O extends string = "logits">(ready: (model: Model<O>) => Promise<T>): Promise<T> {
   const status = byId("status", HTMLElement);
   try {
-    const model = await loadBundle({
+    const model = await loadBundle<O>({
       onProgress: ({ stage, loaded, total }) =>
         (status.textContent = `Loading ${stage}: ${Math.round((100 * loaded) / Math.max(total, 1))} %`),
     });

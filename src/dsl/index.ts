@@ -1,8 +1,8 @@
 /** What a model file imports as `recurve`: the layers, the declarations, and the types of tensors. */
 export { diag, mat, matOf, minus, neg, over, plus, sq, times, type Entry, type Matrix, type Scalar } from "./entries.ts";
 export type { Discretization, FamilyOptions } from "./family-layer.ts";
-export { hippoLegs, type HippoLegsOptions } from "./hippo-legs.ts";
 export { shift, type ShiftOptions } from "./fir.ts";
+export { hippo, hippoLegs, type HippoLegsOptions, type HippoOptions } from "./hippo.ts";
 export { constant, logUniform, normal, uniform, values } from "./init.ts";
 export {
   batchNorm,

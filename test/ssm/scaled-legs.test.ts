@@ -2,7 +2,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compileGraph, type Compiled } from "../../src/compile.ts";
-import { hippoLegs, model, sequence } from "../../src/dsl/index.ts";
 import { graphBuilder } from "../../src/ir/build.ts";
 import { arg, call, constant as num } from "../../src/ir/expr.ts";
 import type { Constant, Graph, SsmForm } from "../../src/ir/graph.ts";
@@ -235,15 +234,5 @@ describe("scaled LegS on the device", () => {
     const { outputs } = interpret(both.module.graph, both.module.constants, inputs);
     for (const mode of loaded.info.modes)
       expect(errorOf(await loaded.run(given(inputs.get("x") ?? tensor([], 0)), { mode }), outputs), mode).toBeLessThan(1e-5);
-  });
-});
-
-describe("hippoLegs", () => {
-  test("gives N coefficients of each channel, and refuses a rule that is none", () => {
-    const built = (state: number, alpha?: number): Graph =>
-      model("memory", { u: sequence(3) }, ({ u }) => ({ c: hippoLegs(u, alpha === undefined ? { state } : { state, alpha }) })).graph;
-    expect(printGraph(built(4))).toMatch(/\[B L H=12\] = ssm scaled state=4 alpha=0.5 %0/);
-    expect(() => built(4, 1.5)).toThrow(expect.objectContaining({ code: "unknown-discretization" }));
-    expect(() => built(0)).toThrow(expect.objectContaining({ code: "bad-state" }));
   });
 });
