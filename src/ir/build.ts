@@ -17,7 +17,8 @@ export interface GraphBuilder {
   readonly ssm: (form: SsmForm, args: readonly ValueId[], loc?: Loc) => ValueId;
   readonly conv: (x: ValueId, w: ValueId, loc?: Loc) => ValueId;
   readonly embed: (ids: ValueId, table: ValueId, loc?: Loc) => ValueId;
-  readonly slice: (x: ValueId, start: number, size: number, loc?: Loc) => ValueId;
+  /** With a step: every `step`-th channel from `start`, `size` of them. */
+  readonly slice: (x: ValueId, start: number, size: number, loc?: Loc, step?: number) => ValueId;
   readonly concat: (args: readonly ValueId[], loc?: Loc) => ValueId;
   readonly pack: (x: ValueId, by: number, loc?: Loc) => ValueId;
   readonly unpack: (x: ValueId, by: number, loc?: Loc) => ValueId;
@@ -57,8 +58,10 @@ export function graphBuilder(name: string): GraphBuilder {
     conv: (x, w, loc) => add({ op: "conv", args: [x, w], loc, type: inferType({ op: "conv", args: [x, w], loc }, types([x, w])) }),
     embed: (ids, table, loc) =>
       add({ op: "embed", args: [ids, table], loc, type: inferType({ op: "embed", args: [ids, table], loc }, types([ids, table])) }),
-    slice: (x, start, size, loc) =>
-      add({ op: "slice", start, args: [x], loc, type: inferType({ op: "slice", start, args: [x], loc }, types([x]), size) }),
+    slice: (x, start, size, loc, step) => {
+      const node = { op: "slice", start, ...(step === undefined || step === 1 ? {} : { step }), args: [x], loc } as const;
+      return add({ ...node, type: inferType(node, types([x]), size) });
+    },
     concat: (args, loc) => add({ op: "concat", args, loc, type: inferType({ op: "concat", args, loc }, types(args)) }),
     pack: (x, by, loc) => add({ op: "pack", by, args: [x], loc, type: inferType({ op: "pack", by, args: [x], loc }, types([x])) }),
     unpack: (x, by, loc) => add({ op: "unpack", by, args: [x], loc, type: inferType({ op: "unpack", by, args: [x], loc }, types([x])) }),

@@ -92,10 +92,12 @@ export interface ConvNode extends Anchor {
 export interface EmbedNode extends Anchor {
   readonly op: "embed";
 }
-/** `start .. start+size` of the last dim. */
+/** `start`, `start + step`, .. of the last dim. */
 export interface SliceNode extends NodeBase {
   readonly op: "slice";
   readonly start: number;
+  /** 1 where absent. */
+  readonly step?: number | undefined;
 }
 /** Along the last dim. */
 export interface ConcatNode extends NodeBase {

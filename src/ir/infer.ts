@@ -246,12 +246,10 @@ function baseType(
     case "slice": {
       const size = channelsOf(x, "a slice", node.loc);
       const want = sliceSize ?? 0;
-      if (node.start < 0 || want < 1 || node.start + want > size)
-        mismatch(
-          `slice ${node.start}..${node.start + want} leaves ${formatDims(x.dims)}`,
-          "make the widths of a split sum to the channels",
-          node.loc,
-        );
+      const step = node.step ?? 1;
+      const end = node.start + (want - 1) * step + 1;
+      if (node.start < 0 || want < 1 || step < 1 || end > size)
+        mismatch(`slice ${node.start}..${end} leaves ${formatDims(x.dims)}`, "make the widths of a split sum to the channels", node.loc);
       return { dtype: x.dtype, dims: [...x.dims.slice(0, -1), { name: lastDim(x, "a slice", node.loc).name, size: want }] };
     }
     case "pack":

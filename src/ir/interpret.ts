@@ -138,7 +138,7 @@ function evaluate(run: Run, node: Node, id: ValueId, args: readonly Value[], con
     case "map":
       return pointwise(run, node.type.dims, node.expr, args);
     case "slice":
-      return slice(run, node.type.dims, node.start, at(args, 0));
+      return slice(run, node.type.dims, node.start, node.step ?? 1, at(args, 0));
     case "concat":
       return concat(run, node.type.dims, args);
     case "pack":

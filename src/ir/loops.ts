@@ -332,11 +332,11 @@ export function mimo(span: Span, { abar, bbar, c, d }: MimoSystem, u: Value, y: 
 const realProduct = (a: Float64Array, i: number, state: Float64Array, at: number, H: number): number =>
   num(a, 2 * i) * num(state, at) - num(a, 2 * i + 1) * num(state, at + H);
 
-/** `start .. start+size` of the last dim. */
-export function slice(span: Span, dims: readonly Dim[], start: number, x: Value): Value {
+/** `start`, `start + step`, .. of the last dim. */
+export function slice(span: Span, dims: readonly Dim[], start: number, step: number, x: Value): Value {
   const y = empty(span, dims);
   const [from, to] = [last(x.shape), last(y.shape)];
-  for (let i = 0; i < y.data.length; i++) y.data[i] = num(x.data, Math.floor(i / to) * from + start + (i % to));
+  for (let i = 0; i < y.data.length; i++) y.data[i] = num(x.data, Math.floor(i / to) * from + start + (i % to) * step);
   return y;
 }
 

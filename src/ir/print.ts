@@ -95,7 +95,7 @@ const attributePrinters: { readonly [K in Op]: (node: NodeOf<K>) => string[] } =
   ssm: (node) => printForm(node.form),
   conv: () => [],
   embed: () => [],
-  slice: (node) => [`start=${node.start}`],
+  slice: (node) => [`start=${node.start}`, ...(node.step === undefined ? [] : [`step=${node.step}`])],
   concat: () => [],
   pack: (node) => [`by=${node.by}`],
   unpack: (node) => [`by=${node.by}`],

@@ -110,10 +110,13 @@ function betterSlice(node: SliceNode, nodes: readonly Node[]): Node | ValueId | 
   const source = nodes[x] ?? bug(`no value %${x}`);
   /** slice 0..H x, x [.. H]  ->  x */
   if (sameType(source.type, node.type)) return x;
-  /** slice a (slice b x)  ->  slice (a + b) x */
-  if (source.op === "slice") return { ...node, start: node.start + source.start, args: source.args };
+  /** slice a (slice b x)  ->  slice (a + b) x, steps multiplied */
+  if (source.op === "slice") {
+    const step = (node.step ?? 1) * (source.step ?? 1);
+    return { ...node, start: source.start + node.start * (source.step ?? 1), step: step === 1 ? undefined : step, args: source.args };
+  }
   /** slice (concat x y), within y  ->  slice y, or y */
-  if (source.op === "concat") {
+  if (source.op === "concat" && node.step === undefined) {
     let start = 0;
     for (const piece of source.args) {
       const type = typeAt(nodes, piece);
@@ -138,7 +141,8 @@ function betterConcat(node: ConcatNode, nodes: readonly Node[]): ValueId | undef
   let source: ValueId | undefined;
   for (const piece of node.args) {
     const slice = nodes[piece];
-    if (slice?.op !== "slice" || slice.start !== end || (source !== undefined && slice.args[0] !== source)) return undefined;
+    if (slice?.op !== "slice" || slice.step !== undefined || slice.start !== end || (source !== undefined && slice.args[0] !== source))
+      return undefined;
     [source] = slice.args;
     end += lastSize(slice.type);
   }
@@ -194,7 +198,8 @@ function valueOf(node: Node, params: readonly ParamNode[], constants: Constants)
 
 /** How the new parameter is made, in a few words: its name. */
 function describe(node: MapNode | SliceNode | ConcatNode, names: readonly string[]): string {
-  if (node.op === "slice") return `${names[0]}[${node.start}..${node.start + lastSize(node.type)}]`;
+  if (node.op === "slice")
+    return `${names[0]}[${node.start}..${node.start + lastSize(node.type)}${node.step === undefined ? "" : ` step ${node.step}`}]`;
   const text =
     node.op === "concat"
       ? `concat(${names.join(", ")})`

@@ -181,7 +181,12 @@ function equalParts(
   const parts = new Map<ValueId, number>();
   for (const at of users[source] ?? []) {
     const slice = nodeAt(graph, at);
-    if (slice.op !== "slice" || !onlyUser(graph, users, at, user) || !sameDims(slice.type.dims, nodeAt(graph, user).type.dims))
+    if (
+      slice.op !== "slice" ||
+      slice.step !== undefined ||
+      !onlyUser(graph, users, at, user) ||
+      !sameDims(slice.type.dims, nodeAt(graph, user).type.dims)
+    )
       return undefined;
     parts.set(at, slice.start / size);
   }

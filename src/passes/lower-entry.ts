@@ -165,13 +165,13 @@ function references(shared: Shared, graph: Graph, entry: Entry, temp: (size: Siz
   const outputNames = new Map(graph.outputs.map((o) => [o.value, o.name]));
   const make = (id: ValueId): ValueRef => {
     const node = graph.nodes[id] ?? bug(`no value %${id}`);
-    const own = { type: node.type, channels: channelsOf(node.type), offset: 0, reversed: false };
+    const own = { type: node.type, channels: channelsOf(node.type), offset: 0, step: 1, reversed: false };
     const external = hasLength(node.type) ? "BLC" : "BC";
     if (node.op === "param") return { ...own, buffer: weightBuffer(shared, node.name, false), layout: "P" };
     if (node.op === "input") return { ...own, buffer: inputBuffer(shared, node.name), layout: external };
     if (node.op === "slice") {
       const whole = reference(node.args[0] ?? bug("slice"));
-      return { ...whole, type: node.type, offset: whole.offset + node.start };
+      return { ...whole, type: node.type, offset: whole.offset + node.start * whole.step, step: whole.step * (node.step ?? 1) };
     }
     if (node.op === "reverse") {
       const forwards = reference(node.args[0] ?? bug("reverse"));

@@ -111,7 +111,12 @@ function node(op: Op): fc.Arbitrary<Node> {
     case "embed":
       return fc.record({ ...anchor, op: fc.constant(op) });
     case "slice":
-      return fc.record({ ...base, op: fc.constant(op), start: fc.nat(100) });
+      return fc.record({
+        ...base,
+        op: fc.constant(op),
+        start: fc.nat(100),
+        step: fc.option(fc.integer({ min: 2, max: 9 }), { nil: undefined }),
+      });
     case "concat":
       return fc.record({ ...base, op: fc.constant(op) });
     case "pack":

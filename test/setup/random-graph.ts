@@ -235,7 +235,8 @@ const table: { readonly [K in Step]: (s: Scene) => ValueId } = {
   slice: (s) => {
     const x = value(s);
     const start = s.int(widthOf(s, x));
-    return s.b.slice(x, start, 1 + s.int(widthOf(s, x) - start));
+    const step = 1 + s.int(2);
+    return s.b.slice(x, start, 1 + s.int(Math.ceil((widthOf(s, x) - start) / step)), undefined, step);
   },
   tower: (s) => {
     const x = sequence(s);

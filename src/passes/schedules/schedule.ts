@@ -34,9 +34,10 @@ export interface ValueRef {
    * step of a sequence). `P`: a parameter, row-major.
    */
   readonly layout: "BCL" | "BLC" | "BC" | "P";
-  /** Channels of the buffer, of which this value takes those from `offset`. */
+  /** Channels of the buffer, of which this value takes every `step`-th from `offset`. */
   readonly channels: number;
   readonly offset: number;
+  readonly step: number;
   /** Whether time runs backwards: step t of the value is step L-1-t of the buffer. */
   readonly reversed: boolean;
 }
@@ -140,7 +141,7 @@ export interface Coords {
 
 /** The place of an element; `length` is that of the value. */
 export function indexOf(ref: ValueRef, at: Coords, length: KExpr = dim("L")): KExpr {
-  const c = add(at.c, ref.offset);
+  const c = add(mul(at.c, ref.step), ref.offset);
   const l = ref.reversed ? sub(sub(length, 1), at.l) : at.l;
   switch (ref.layout) {
     case "BCL":

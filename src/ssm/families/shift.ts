@@ -11,7 +11,7 @@ export const shift = defineFamily({
   selective: false,
   params: {
     B: { doc: "Where in the register an input enters; e_0 at the start.", dims: ["H", "N"] },
-    C: { doc: "Reads the register.", dims: ["H", "N"], or: [["M", "H", "N"]] },
+    C: { doc: "Reads the register.", dims: ["M", "H", "N"], or: [["H", "N"]] },
     D: { doc: "Skip connection.", dims: ["H"] },
   },
   options: {},

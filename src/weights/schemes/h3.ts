@@ -8,6 +8,8 @@ const SHIFT = /^(.*\.)?ssm_k(?:_kernel)?\.(?:kernel\.([BC])|(D))$/;
 
 function stored(param: ParamSpec, held: Held): Stored {
   const { name, shape } = param;
+  // The block `h3` keeps the names of the checkpoint.
+  if (held.has(name)) return as(name, shape, ...(shape[0] === 1 ? [shape.slice(1)] : []));
   const [found, prefix = "", matrix, skip] = SHIFT.exec(name) ?? [];
   if (found === undefined) return olderParameter(param, held, kernelRules);
   if (skip !== undefined) return as(`${prefix}ssm_k_D`, shape);
