@@ -14,6 +14,7 @@ import type { Bench, Figure } from "./figure.ts";
 const examples = [
   { name: "s4d-sfmnist", apart: 3e-4, flips: 1 },
   { name: "s4d-kws-raw", apart: 1e-3, flips: 0 },
+  { name: "s4-digits", apart: 2e-5, flips: 0 },
 ];
 
 export const accuracy: Bench = {

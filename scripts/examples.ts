@@ -23,12 +23,14 @@ export interface TestSet {
 interface Config {
   readonly input_transform:
     | { readonly type: "affine"; readonly mean: number; readonly std: number }
+    | { readonly type: "scale"; readonly scale: number }
     | { readonly type: "mulaw"; readonly gain: number };
 }
 
 /** The float value of a raw byte; the formula of `config.json`. */
 function transformOf({ input_transform: t }: Config): (u8: number) => number {
   if (t.type === "affine") return (u8) => (u8 / 255 - t.mean) / t.std;
+  if (t.type === "scale") return (u8) => u8 * t.scale;
   return (u8) => {
     const v = u8 / 127.5 - 1;
     return (t.gain * Math.sign(v) * (256 ** Math.abs(v) - 1)) / 255;
