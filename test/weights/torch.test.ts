@@ -27,6 +27,28 @@ async function codeOf(file: Uint8Array): Promise<string> {
 const viewFile = (offset: number, shape: readonly number[], strides: readonly number[]): Uint8Array =>
   torchFile(dict([["w", tensor(storage("FloatStorage", "0", 6), offset, shape, strides)]]), { "0": range(6) });
 
+/** A file with a number written over its bytes, counted from its end. */
+function patched(file: Uint8Array, at: number, size: 2 | 4 | 8, value: number): Uint8Array {
+  const bytes = file.slice();
+  bytes.set(new Uint8Array(BigUint64Array.of(BigInt(value)).buffer).subarray(0, size), bytes.length + at);
+  return bytes;
+}
+
+/** A file of two storages, one inside the bytes of the other. */
+function nestedEntry(): Uint8Array {
+  const held: ZipPart = { path: "a/data/0", bytes: new Uint8Array(range(2).buffer) };
+  const whole = zipFile([held]);
+  const local = whole.subarray(0, Buffer.from(whole).indexOf("PK\x01\x02"));
+  const outside = tensor(storage("ByteStorage", "1", local.length), 0, [local.length], [1]);
+  const value = dict([
+    ["outside", outside],
+    ["inside", tensor(storage("FloatStorage", "0", 2), 0, [2], [1])],
+  ]);
+  const first: ZipPart = { path: "a/data.pkl", bytes: joined([op(0x80, 2), value, op(".")]) };
+  const file = (offset: number): Uint8Array => zipFile([first, { path: "a/data/1", bytes: local }, { ...held, lies: { offset } }]);
+  return file(Buffer.from(file(0)).indexOf("a/data/0") - 30);
+}
+
 const small = stateDict([{ name: "w", storage: "FloatStorage", shape: [2], data: Float32Array.of(1, 2) }]);
 /** The small file above with other parts or values in it. */
 const parts = (...more: readonly ZipPart[]): readonly ZipPart[] => [
@@ -239,11 +261,16 @@ describe("torch: what is refused", () => {
       "weights-file-zip",
     ],
     [
-      "an entry over another",
+      "an entry in the place of another",
       zipFile(parts().map((part, i) => (i === 1 ? { ...part, lies: { offset: 0 } } : part))),
-      "weights-file-overlap",
+      "weights-file-zip",
     ],
+    ["a storage inside another", nestedEntry(), "weights-file-overlap"],
     ["no file for a storage", torchFile(small.value), "weights-file-zip"],
+    ["a directory of 65,534 files", patched(zipFile(parts()), -12, 2, 0xfffe), "weights-file-zip"],
+    ["a directory of 4 GB", patched(zipFile(parts()), -10, 4, 0xfffffffe), "weights-file-zip"],
+    ["a directory past the end", patched(zipFile(parts()), -6, 4, 0x7fffffff), "weights-file-zip"],
+    ["a directory of 2^53 files", patched(zipFile(parts(), { zip64: true }), -66, 8, 2 ** 53), "weights-file-zip"],
     ["no end of the directory", zipFile(parts()).slice(0, -22), "weights-file-zip"],
     ["nothing but a local header", zipFile(parts()).slice(0, 40), "weights-file-zip"],
     ["an unknown opcode", raw(op("i", "os\nsystem\n")), "weights-file-pickle"],

@@ -29,7 +29,7 @@ const OPTIONS = { useWebWorkers: false, checkOverlappingEntry: true, checkCrc32:
 /** Opens a zip file. Throws: `weights-file-zip`. */
 export async function openArchive(source: ByteSource): Promise<Archive> {
   const entries = new Map<string, FileEntry>();
-  const listed = await zipErrors(source.label, () => new ZipReader(readerOf(source), OPTIONS).getEntries());
+  const listed = await zipErrors(source.label, () => new ZipReader(readerOf(source), OPTIONS).getEntries({ checkAmbiguity: true }));
   for (const entry of listed) {
     if (entry.directory) continue;
     checkEntry(source.label, entry);
