@@ -1,6 +1,7 @@
 /** The classifier of example.py: golden checkpoints of both norms. */
 import { describe, expect, test } from "vitest";
-import { model, sequence } from "../../src/dsl/index.ts";
+import { gelu, glu, model, s4, sequence, type S4Options, type Seq, type Tensor } from "../../src/dsl/index.ts";
+import type { Constant } from "../../src/ir/graph.ts";
 import { s4dBlock, s4Model } from "../../src/models/index.ts";
 import { loadWeights } from "../../src/weights/load.ts";
 import { schemeNamed } from "../../src/weights/schemes.ts";
@@ -36,6 +37,39 @@ describe.each([
   test("is within 1e-5 of it on the device, in every mode", async () =>
     expectOnDevice(await caseOf(name, shape), 1e-5, ["convolution", "recurrence", "scan"]));
 });
+
+describe("s4model_s4_dplr: S4 blocks of version 4 that read in both directions", () => {
+  const options: S4Options<1> = { state: 16, bidirectional: true, name: "layer" };
+  const block = (x: Tensor<Seq<8>>): Tensor<Seq<8>> => glu(gelu(s4(x, options)), { width: 8, name: "output_linear" });
+  const { graph } = model("classifier", { u: sequence(3) }, ({ u }) => {
+    const outputs: Record<string, Tensor<Seq<8>>> = {};
+    const layer = (x: Tensor<Seq<8>>, i: number): Tensor<Seq<8>> => (outputs[`trace_layer${i}_out`] = block(x));
+    return { y: s4Model(u, { width: 8, outputs: 5, layers: 3, prenorm: true, layer }), ...outputs };
+  });
+
+  async function goldenCase(): Promise<Case> {
+    const io = await golden("s4model_s4_dplr.io.safetensors");
+    const outputs = graph.outputs.map(
+      async ({ name }) => [name, name === "y" ? await tensorOf(io, name) : byTime(await tensorOf(io, name))] as const,
+    );
+    return {
+      graph,
+      constants: await loadWeights(graph, await golden("s4model_s4_dplr.safetensors"), schemeNamed("s4model")),
+      inputs: new Map([["u", await tensorOf(io, "x")]]),
+      outputs: new Map(await Promise.all(outputs)),
+    };
+  }
+
+  test("is the reference's in float64, logits and every layer", async () => expectMeaning(await goldenCase(), 1e-13));
+
+  test("is within 1e-5 of it on the device, in every mode it has", async () => expectOnDevice(await goldenCase(), 1e-5, ["convolution"]));
+});
+
+/** `[B H L]` of the reference to our `[B L H]`. */
+function byTime({ shape: [B = 0, H = 0, L = 0], data }: Constant): Constant {
+  const at = (i: number): number => Math.floor(i / (H * L)) * H * L + (i % H) * L + (Math.floor(i / H) % L);
+  return { shape: [B, L, H], data: data.map((_, i) => data[at(i)] ?? NaN) };
+}
 
 test("without a layer of the caller's it stacks minimal S4D layers of 64 states", () => {
   const { graph } = model("classifier", { u: sequence(1) }, ({ u }) => ({ y: s4Model(u, { width: 2, outputs: 3, layers: 2 }) }));
