@@ -1,4 +1,5 @@
 /** What the page of `recurve inspect --html` shows, as plain data: whoever compiles fills it, `inspect-html.ts` draws it. */
+import type { Spread } from "../ssm/timescales.ts";
 
 /** A node of the graph as drawn; parameters are best left out. */
 export interface InspectNode {
@@ -12,6 +13,8 @@ export interface InspectNode {
   readonly args: readonly number[];
   /** The place in the user's source, such as `model.ts:9:20`. */
   readonly loc?: string | undefined;
+  /** The line of the user's source that it comes from. */
+  readonly source?: string | undefined;
   /** More lines for the tooltip, such as a fused expression. */
   readonly detail?: string | undefined;
 }
@@ -26,6 +29,8 @@ export interface InspectDispatch {
   readonly bytes: number;
   /** The bytes any kernel must move for this work: each operand read once, each result written once. */
   readonly minimumBytes: number;
+  /** By the cost model. */
+  readonly seconds: number;
   readonly workgroupBytes: number;
   /** Workgroups along x, y, z. */
   readonly grid: readonly number[];
@@ -38,29 +43,60 @@ export interface InspectChoice {
   /** Such as `whole sequence`, `continue a stream`. */
   readonly entry: string;
   readonly chosen: string;
-  readonly reason: string;
-  /** Every mode; `cost` in seconds of the cost model, absent where the mode is illegal, with the reason in `why`. */
-  readonly costs: readonly { readonly mode: string; readonly cost?: number | undefined; readonly why?: string | undefined }[];
+  /** Which mode from which length, and why; the shortest first. */
+  readonly thresholds: readonly { readonly length: number; readonly mode: string; readonly reason: string }[];
+  /** Seconds of the cost model by length, of every mode there is. */
+  readonly modes: readonly { readonly mode: string; readonly costs: readonly (readonly [length: number, seconds: number])[] }[];
 }
 
-/** A buffer of the memory plan; `from` and `to` are the first and last dispatch that need it. */
+/** A place in device memory, and what lies there during which dispatches. */
 export interface InspectBuffer {
+  /** Such as `slot 2`, or the name of an input. */
   readonly name: string;
   readonly kind: string;
   readonly bytes: number;
-  readonly from: number;
-  readonly to: number;
+  /** What lies there, one after the other: `from` and `to` are its first and last dispatch. */
+  readonly lives: readonly { readonly from: number; readonly to: number; readonly bytes: number; readonly label: string }[];
 }
 
-/** A state space model of the graph. Poles as [real, imaginary] pairs. */
+/** The memory plan of one program. */
+export interface InspectMemory {
+  readonly entry: string;
+  /** The kernels of its dispatches, in order. */
+  readonly dispatches: readonly string[];
+  readonly buffers: readonly InspectBuffer[];
+}
+
+/** One line of a drawing. */
+export interface InspectCurve {
+  readonly label: string;
+  readonly points: readonly (readonly [x: number, y: number])[];
+}
+
+/** A time-invariant system of the graph. Poles as [real, imaginary] pairs. */
 export interface InspectSystem {
   readonly name: string;
+  /** Its form, in a line. */
+  readonly form: string;
+  /** Channels that differ: 1 where all share one system. */
+  readonly channels: number;
+  /** Empty where the system is only known in discrete time, or has no poles (a convolution). */
   readonly continuous: readonly (readonly [number, number])[];
   readonly discrete: readonly (readonly [number, number])[];
+  /** Channels whose poles are drawn. */
+  readonly poleChannels: number;
   /** Whether every pole stands for itself and its conjugate, which is then drawn hollow. */
   readonly pairs: boolean;
+  /** Of the poles of `spreadChannels` channels: 1/|Re lambda| in the model's time, and samples until a discrete pole has decayed by e. */
+  readonly timeConstants: Spread | undefined;
+  readonly memory: Spread | undefined;
+  readonly spreadChannels: number;
   /** The response of some channels to a unit impulse. */
-  readonly impulses: readonly { readonly channel: number; readonly values: readonly number[] }[];
+  readonly impulses: readonly { readonly channel: number; readonly values: Float64Array }[];
+  /** |H| of the same channels. Units: cycles a sample. */
+  readonly spectrum: readonly InspectCurve[];
+  /** e^(tA) B of some states of the first channel. Units: the model's time. */
+  readonly basis: readonly InspectCurve[];
 }
 
 export interface InspectData {
@@ -72,8 +108,8 @@ export interface InspectData {
   readonly nodes: readonly InspectNode[];
   readonly choices: readonly InspectChoice[];
   readonly dispatches: readonly InspectDispatch[];
-  /** The memory plan of one entry point, named. */
-  readonly memory: { readonly entry: string; readonly buffers: readonly InspectBuffer[] };
+  /** The program that runs `at` first. */
+  readonly memory: readonly InspectMemory[];
   readonly systems: readonly InspectSystem[];
   /** What passes noted, such as residuals. */
   readonly notes: readonly string[];

@@ -1,48 +1,61 @@
 /** Fills the page of `recurve inspect --html` from what the compiler made of a model. Draws nothing. */
 import type { Compiled } from "../compile.ts";
 import { evaluatePlan } from "../codegen/plan-source.ts";
-import { bug, formatLoc } from "../ir/error.ts";
+import { bug, formatLoc, type Loc } from "../ir/error.ts";
 import { isAnchor, ownArity, type Graph, type Node } from "../ir/graph.ts";
 import { printExpr, printType } from "../ir/print.ts";
 import { evaluateSize, dimsFor, estimateDispatch, type ModeChoice } from "../passes/mode.ts";
 import type { Module } from "../passes/pass.ts";
-import type { DispatchCost, ProgramCosts } from "../passes/lowered.ts";
+import type { DispatchCost, MemorySlot, ProgramCosts } from "../passes/lowered.ts";
 import type { Dims, Plan, Program } from "../runtime/plan.ts";
-import type { InspectBuffer, InspectChoice, InspectData, InspectDispatch, InspectNode } from "./inspect-data.ts";
+import type { InspectBuffer, InspectChoice, InspectData, InspectDispatch, InspectMemory, InspectNode } from "./inspect-data.ts";
 import { systemsOf } from "./inspect-systems.ts";
 
-/** What the page shows of a compiled model; `continuous` is the module after the pass `structure`. */
-export function inspectData(compiled: Compiled, continuous: Module): InspectData {
+/** The text of a line of the user's source, where it is known. */
+export type SourceLine = (loc: Loc) => string | undefined;
+
+/** What the page shows of a compiled model; `modules` are those after each pass, by its name. */
+export function inspectData(compiled: Compiled, modules: ReadonlyMap<string, Module>, sourceLine: SourceLine): InspectData {
   const { manifest, module, choice, notes, warnings } = compiled;
   const plan = evaluatePlan(compiled.plan);
   const { length } = manifest.costs;
   const d = dimsFor(1, length);
-  const mode = plan.choose(d);
+  const first = plan.choose(d);
+  const after = (name: string): Module => modules.get(name) ?? bug(`no module after ${name}`);
   return {
     name: manifest.name,
     summary: `${manifest.compiler}; modes ${manifest.modes.join(", ")}; sequences up to ${manifest.maxLength}`,
     at: { B: 1, L: length },
-    nodes: nodesOf(module.graph),
+    nodes: nodesOf(module.graph, sourceLine),
     choices: [
       choiceOf("whole sequence", choice.whole, length),
       ...(choice.resume === undefined ? [] : [choiceOf("continue a stream", choice.resume, length)]),
     ],
     dispatches: dispatchesOf(compiled, plan, d),
-    memory: { entry: mode, buffers: buffersOf(plan, plan.whole[mode] ?? plan.step ?? bug("a plan without programs"), d) },
-    systems: systemsOf(continuous, module),
+    memory: memoryOf(compiled, plan, d).toSorted((a, b) => Number(b.entry === first) - Number(a.entry === first)),
+    systems: systemsOf(after("structure"), after("discretize")),
     notes: [...warnings.map((warning) => `warning: ${warning}`), ...notes],
     text: manifest.graph,
   };
 }
 
 /** Every node but the parameters. */
-function nodesOf(graph: Graph): InspectNode[] {
+function nodesOf(graph: Graph, sourceLine: SourceLine): InspectNode[] {
   return graph.nodes.flatMap((node, id) => {
     if (node.op === "param") return [];
     const args = node.args.filter((a) => graph.nodes[a]?.op !== "param");
     const detail = node.op === "map" ? printExpr(node.expr) : isAnchor(node) && node.post !== undefined ? printExpr(node.post) : undefined;
     return [
-      { id, op: node.op, label: labelOf(graph, node), shape: printType(node.type), args, loc: formatLoc(node.loc) || undefined, detail },
+      {
+        id,
+        op: node.op,
+        label: labelOf(graph, node),
+        shape: printType(node.type),
+        args,
+        loc: formatLoc(node.loc) || undefined,
+        source: node.loc && sourceLine(node.loc)?.trim(),
+        detail,
+      },
     ];
   });
 }
@@ -64,15 +77,13 @@ function labelOf(graph: Graph, node: Node): string {
   return [name, kind, ...outputs].filter((part) => part !== "").join(" ");
 }
 
-function choiceOf(entry: string, choice: ModeChoice, length: number): InspectChoice {
-  const rows = choice.table.filter((row) => row.length === length);
-  const cheapest = rows.toSorted((a, b) => a.estimate.seconds - b.estimate.seconds)[0] ?? bug("no mode");
-  return {
-    entry,
-    chosen: cheapest.mode,
-    reason: choice.reasons.join("; "),
-    costs: rows.map(({ mode, estimate }) => ({ mode, cost: estimate.seconds })),
-  };
+function choiceOf(entry: string, { thresholds, table }: ModeChoice, length: number): InspectChoice {
+  const modes = [...new Set(table.map(({ mode }) => mode))].map((mode) => ({
+    mode,
+    costs: table.flatMap((row) => (row.mode === mode ? [[row.length, row.estimate.seconds] as const] : [])),
+  }));
+  const chosen = thresholds.findLast((threshold) => threshold.length <= length) ?? bug("no mode");
+  return { entry, chosen: chosen.mode, thresholds, modes };
 }
 
 function dispatchesOf({ lowered }: Compiled, plan: Plan, d: Dims): InspectDispatch[] {
@@ -87,7 +98,7 @@ function dispatchesOf({ lowered }: Compiled, plan: Plan, d: Dims): InspectDispat
         const cost = own[i];
         if (cost === undefined || (cost.when !== undefined && evaluateSize(cost.when, at) === 0)) return [];
         const kernel = plan.kernels[dispatch.kernel] ?? bug(`no kernel ${dispatch.kernel}`);
-        const { flops, bytes, minimum } = estimateDispatch(cost, at);
+        const { flops, bytes, minimum, seconds } = estimateDispatch(cost, at);
         const workgroupBytes = kernel.shared?.(dispatch.constants?.(at) ?? {}) ?? 0;
         return [
           {
@@ -96,6 +107,7 @@ function dispatchesOf({ lowered }: Compiled, plan: Plan, d: Dims): InspectDispat
             flops,
             bytes,
             minimumBytes: minimum,
+            seconds,
             workgroupBytes,
             grid: dispatch.grid(at),
             wgsl: kernel.wgsl,
@@ -106,14 +118,50 @@ function dispatchesOf({ lowered }: Compiled, plan: Plan, d: Dims): InspectDispat
   });
 }
 
-/** Temporaries by when the program binds them; inputs, outputs and states for as long as it runs. */
-function buffersOf(plan: Plan, { body }: Program, d: Dims): InspectBuffer[] {
-  const running = body.filter((dispatch) => dispatch.when?.(d) ?? true);
-  return plan.buffers.flatMap((buffer, index) => {
-    const uses = running.flatMap(({ bind }, i) => (bind.includes(index) ? [i] : []));
-    const [first] = uses;
-    if (first === undefined || !("size" in buffer)) return [];
-    const name = "name" in buffer ? buffer.name : `buffer ${index}`;
-    return [{ name, kind: buffer.kind, bytes: 4 * buffer.size(d), from: first, to: uses.at(-1) ?? first }];
+/** One plan for each program that runs at these sizes. */
+function memoryOf({ lowered }: Compiled, plan: Plan, d: Dims): InspectMemory[] {
+  const programs: (readonly [string, string, Program | undefined, Dims])[] = [
+    ...Object.entries(plan.whole).map(([mode, program]) => [mode, `whole.${mode}`, program, d] as const),
+    ["step", "step", plan.step, dimsFor(1, 1)],
+  ];
+  return programs.flatMap(([entry, name, program, at]) => {
+    if (program === undefined) return [];
+    const slots = lowered.memory.filter((slot) => slot.program === name);
+    return [{ entry, ...programMemory(plan, program, slots, at) }];
   });
+}
+
+/** Buffers in the order of the plan: what is bound, by which of the dispatches that run. */
+function programMemory(plan: Plan, { body }: Program, slots: readonly MemorySlot[], d: Dims): Omit<InspectMemory, "entry"> {
+  const running = body.flatMap((dispatch, place) => ((dispatch.when?.(d) ?? true) ? [{ dispatch, place }] : []));
+  const names = running.map(({ dispatch }) => plan.kernels[dispatch.kernel]?.name ?? bug(`no kernel ${dispatch.kernel}`));
+  const firstSlot = plan.buffers.findIndex(({ kind }) => kind === "temp");
+  /** From the first to the last dispatch that binds `buffer`, among those at places `from` to `to` of the body. */
+  const life = (buffer: number, bytes: number, label: string | undefined, from = 0, to = body.length): InspectBuffer["lives"] => {
+    const uses = running.flatMap(({ dispatch, place }, i) => (place >= from && place <= to && dispatch.bind.includes(buffer) ? [i] : []));
+    const [first] = uses;
+    return first === undefined
+      ? []
+      : [{ from: first, to: uses.at(-1) ?? first, bytes, label: label ?? `made by ${names[first] ?? "nothing"}` }];
+  };
+  const buffers = plan.buffers.flatMap((buffer, index): InspectBuffer[] => {
+    const { kind } = buffer;
+    if (kind === "weight" || kind === "table") return [];
+    const bytes = "size" in buffer ? 4 * buffer.size(d) : 4 * elementsOf(plan, buffer.name, d);
+    const name = "name" in buffer ? buffer.name : kind === "temp" ? `slot ${index - firstSlot}` : kind;
+    const lives =
+      kind === "temp"
+        ? slots
+            .filter(({ slot }) => slot === index - firstSlot)
+            .flatMap(({ size, first, last }) => life(index, 4 * evaluateSize(size, d), undefined, first, last))
+        : life(index, bytes, kind);
+    return lives.length === 0 ? [] : [{ name, kind, bytes, lives }];
+  });
+  return { dispatches: names, buffers };
+}
+
+/** Elements of an input or output. */
+function elementsOf({ inputs, outputs }: Plan, name: string, d: Dims): number {
+  const { dims } = [...inputs, ...outputs].find((tensor) => tensor.name === name) ?? bug(`no tensor ${name}`);
+  return dims.reduce<number>((product, size) => product * (typeof size === "number" ? size : d[size]), 1);
 }

@@ -1,7 +1,10 @@
 /** The page of `recurve inspect --html`: one file without scripts or addresses, light and dark. What it shows is `inspect-data.ts`. */
-import type { InspectChoice, InspectData, InspectDispatch, InspectSystem } from "./inspect-data.ts";
-import { drawContinuousPoles, drawDiscretePoles, drawGraph, drawImpulse, drawMemory, escapeHtml, formatBytes } from "./inspect-plots.ts";
+import { drawBasis, drawCosts, drawImpulse, drawSpectrum, drawSpread } from "./inspect-curves.ts";
+import type { InspectChoice, InspectData, InspectDispatch, InspectMemory, InspectSystem } from "./inspect-data.ts";
+import { drawGraph, drawMemory } from "./inspect-plots.ts";
+import { drawContinuousPoles, drawDiscretePoles } from "./inspect-poles.ts";
 import { inspectStyle } from "./inspect-style.ts";
+import { escapeHtml, formatBytes, formatCount, formatSeconds } from "./inspect-svg.ts";
 
 export type * from "./inspect-data.ts";
 
@@ -11,10 +14,7 @@ export function renderInspectPage(data: InspectData): string {
     section("Graph", `<div class="wide">${drawGraph(data.nodes)}</div>`),
     section("Modes", data.choices.map(choice).join("")),
     section("Kernels", `<p>At B = ${data.at.B}, L = ${data.at.L}.</p>${kernels(data.dispatches)}`),
-    section(
-      "Memory",
-      `<p>Buffers of ${escapeHtml(data.memory.entry)}, and the dispatches that need them.</p><div class="wide">${drawMemory(data.memory.buffers)}</div>`,
-    ),
+    section("Memory", data.memory.map(memory).join("")),
     section("State spaces", data.systems.map(system).join("")),
     section("Notes", `<ul>${data.notes.map((note) => `<li>${escapeHtml(note)}</li>`).join("")}</ul>`, data.notes.length > 0),
     section("Text", `<details><summary>The graph as text</summary><pre>${escapeHtml(data.text)}</pre></details>`),
@@ -40,29 +40,11 @@ ${sections.join("\n")}
 const section = (title: string, body: string, wanted = body !== ""): string =>
   wanted ? `<section><h2>${title}</h2>${body}</section>` : "";
 
-function choice({ entry, chosen, reason, costs }: InspectChoice): string {
-  const most = Math.max(0, ...costs.map(({ cost }) => cost ?? 0));
-  const rows = costs.map(({ mode, cost, why }) => {
-    const bar =
-      cost === undefined
-        ? ""
-        : `<span class="meter"><span style="inline-size:${((100 * cost) / Math.max(most, 1e-300)).toFixed(1)}%"></span></span>`;
-    const text = cost === undefined ? (why ?? "not legal") : [formatSeconds(cost), why ?? ""].join(" ");
-    return `<tr${mode === chosen ? ' class="chosen"' : ""}><th scope="row">${escapeHtml(mode)}</th><td class="bar">${bar}</td><td>${escapeHtml(text)}</td></tr>`;
-  });
-  return `<h3>${escapeHtml(entry)}: ${escapeHtml(chosen)}</h3><p>${escapeHtml(reason)}</p><table class="modes">${rows.join("")}</table>`;
-}
-
-/** Three significant digits and a metric prefix. */
-function formatSeconds(seconds: number): string {
-  const [scale, unit] = seconds >= 1 ? [1, "s"] : seconds >= 1e-3 ? [1e3, "ms"] : [1e6, "µs"];
-  return `${(seconds * scale).toPrecision(3)} ${unit}`;
-}
-
-/** Three significant digits and k, M or G. */
-function formatCount(x: number): string {
-  const power = Math.min(3, Math.floor(Math.log10(Math.max(x, 1)) / 3));
-  return power === 0 ? `${Math.round(x)}` : `${(x / 1000 ** power).toPrecision(3)} ${["", "k", "M", "G"][power]}`;
+function choice(made: InspectChoice): string {
+  const reasons = made.thresholds.map(
+    ({ length, mode, reason }) => `<li>from L = ${length}: <strong>${escapeHtml(mode)}</strong>, ${escapeHtml(reason)}</li>`,
+  );
+  return `<h3>${escapeHtml(made.entry)}: ${escapeHtml(made.chosen)}</h3><div class="plots">${drawCosts(made)}<ul class="reasons">${reasons.join("")}</ul></div>`;
 }
 
 const ratio = (bytes: number, minimum: number): string => (minimum > 0 ? (bytes / minimum).toFixed(2) : "");
@@ -77,30 +59,56 @@ function kernels(dispatches: readonly InspectDispatch[]): string {
       dispatches.filter((d) => d.entry === entry),
     ),
   );
-  const head = ["Kernel", "Workgroups", "Flops", "Bytes", "Over the minimum", "Workgroup memory"];
+  const head = ["Kernel", "Workgroups", "Flops", "Bytes", "Over the minimum", "Workgroup memory", "Time (cost model)"];
   return `<div class="wide"><table class="kernels"><thead><tr>${head.map((h) => `<th scope="col">${h}</th>`).join("")}</tr></thead>${bodies.join("")}</table></div>${shaders(dispatches)}`;
 }
 
 function entryRows(entry: string, dispatches: readonly InspectDispatch[]): string {
-  const row = (d: InspectDispatch): string =>
-    `<tr><th scope="row">${escapeHtml(d.kernel)}</th><td>${d.grid.join(" × ")}</td><td>${formatCount(d.flops)}</td><td>${formatBytes(d.bytes)}</td><td>${ratio(d.bytes, d.minimumBytes)}</td><td>${d.workgroupBytes === 0 ? "" : formatBytes(d.workgroupBytes)}</td></tr>`;
   const [bytes, minimum] = [total(dispatches, (d) => d.bytes), total(dispatches, (d) => d.minimumBytes)];
-  const sum = `<tr class="sum"><th scope="row">${dispatches.length === 1 ? "1 dispatch" : `${dispatches.length} dispatches`}</th><td></td><td>${formatCount(total(dispatches, (d) => d.flops))}</td><td>${formatBytes(bytes)}</td><td>${ratio(bytes, minimum)}</td><td></td></tr>`;
-  return `<tbody><tr class="entry"><th scope="rowgroup" colspan="6">${escapeHtml(entry)}</th></tr>${dispatches.map(row).join("")}${sum}</tbody>`;
+  const seconds = total(dispatches, (d) => d.seconds);
+  const row = (d: InspectDispatch): string =>
+    `<tr><th scope="row">${escapeHtml(d.kernel)}</th><td>${d.grid.join(" × ")}</td><td>${formatCount(d.flops)}</td><td>${formatBytes(d.bytes)}</td><td>${ratio(d.bytes, d.minimumBytes)}</td><td>${d.workgroupBytes === 0 ? "" : formatBytes(d.workgroupBytes)}</td>` +
+    `<td>${formatSeconds(d.seconds)}<span class="meter"><span style="inline-size:${((100 * d.seconds) / seconds).toFixed(1)}%"></span></span></td></tr>`;
+  const sum = `<tr class="sum"><th scope="row">${dispatches.length === 1 ? "1 dispatch" : `${dispatches.length} dispatches`}</th><td></td><td>${formatCount(total(dispatches, (d) => d.flops))}</td><td>${formatBytes(bytes)}</td><td>${ratio(bytes, minimum)}</td><td></td><td>${formatSeconds(seconds)}</td></tr>`;
+  return `<tbody><tr class="entry"><th scope="rowgroup" colspan="7">${escapeHtml(entry)}</th></tr>${dispatches.map(row).join("")}${sum}</tbody>`;
 }
 
+/** Every shader once, those of one name numbered. */
 function shaders(dispatches: readonly InspectDispatch[]): string {
-  const texts = new Map(dispatches.flatMap(({ kernel, wgsl }) => (wgsl === undefined ? [] : [[kernel, wgsl] as const])));
+  const texts = new Map(dispatches.flatMap(({ kernel, wgsl }) => (wgsl === undefined ? [] : [[wgsl, kernel] as const])));
   return [...texts]
-    .map(([kernel, wgsl]) => `<details><summary>${escapeHtml(kernel)} in WGSL</summary><pre>${escapeHtml(wgsl)}</pre></details>`)
+    .map(([wgsl, kernel]) => `<details><summary>${escapeHtml(kernel)} in WGSL</summary><pre>${escapeHtml(wgsl)}</pre></details>`)
     .join("");
 }
 
+/** The first plan open; what sharing saves in a sentence. */
+function memory(plan: InspectMemory, i: number): string {
+  const slots = plan.buffers.filter(({ kind }) => kind === "temp");
+  const values = slots.flatMap(({ lives }) => lives);
+  const [held, wanted] = [slots.reduce((sum, { bytes }) => sum + bytes, 0), values.reduce((sum, { bytes }) => sum + bytes, 0)];
+  const shared =
+    slots.length === 0
+      ? "No intermediate value needs memory."
+      : `${values.length} intermediate values of ${formatBytes(wanted)} share ${slots.length} ${slots.length === 1 ? "slot" : "slots"} of ${formatBytes(held)}.`;
+  return `<details${i === 0 ? " open" : ""}><summary>${escapeHtml(plan.entry)}</summary><p>${shared}</p><div class="wide">${drawMemory(plan)}</div></details>`;
+}
+
+const ofChannels = (some: number, all: number): string => (some >= all ? "" : ` (${some} of ${all} channels)`);
+
 function system(s: InspectSystem): string {
+  const poles = ofChannels(s.poleChannels, s.channels);
+  const counted = ofChannels(s.spreadChannels, s.channels);
+  const impulses = s.impulses.map(({ channel, values }) => drawImpulse(channel, values)).join("");
   const plots = [
-    s.continuous.length > 0 ? `<figure>${drawContinuousPoles(s)}<figcaption>continuous</figcaption></figure>` : "",
-    s.discrete.length > 0 ? `<figure>${drawDiscretePoles(s)}<figcaption>discrete, unit circle</figcaption></figure>` : "",
-    `<div class="impulses">${s.impulses.map(({ channel, values }) => drawImpulse(channel, values)).join("")}</div>`,
+    s.continuous.length > 0 ? `<figure><figcaption>Poles before discretization${poles}</figcaption>${drawContinuousPoles(s)}</figure>` : "",
+    s.discrete.length > 0
+      ? `<figure><figcaption>Poles after, and the unit circle${poles}</figcaption>${drawDiscretePoles(s)}</figure>`
+      : "",
+    s.timeConstants === undefined ? "" : drawSpread(`Time constants 1/|Re λ|${counted}`, "units of time", s.timeConstants),
+    s.memory === undefined ? "" : drawSpread(`Memory, decay by e${counted}`, "samples", s.memory),
+    drawSpectrum(s.spectrum),
+    s.basis.length > 0 ? drawBasis(s.basis) : "",
+    `<figure><figcaption>Impulse responses, samples${ofChannels(s.impulses.length, s.channels)}</figcaption><div class="impulses">${impulses}</div></figure>`,
   ];
-  return `<h3>${escapeHtml(s.name)}</h3><div class="system">${plots.join("")}</div>`;
+  return `<article><h3>${escapeHtml(s.name)}</h3><p>${escapeHtml(s.form)}</p><div class="plots">${plots.join("")}</div></article>`;
 }

@@ -1,99 +1,190 @@
-/** The state space models of a graph as the inspect page shows them: poles before and after discretization, impulse responses. */
+/** The time-invariant systems of a graph as the inspect page shows them. What is computed is in `src/ssm`; here is how much of it. */
 import { bug } from "../ir/error.ts";
-import { type Constant, type Constants, type Graph, type Node, ownArity, type SsmNode } from "../ir/graph.ts";
-import { discreteOperands, type DiscreteSystem, interpret } from "../ir/interpret.ts";
-import { eigenvalues } from "../math/schur.ts";
-import { type Matrix, matrixOf } from "../math/matrix.ts";
+import { type Constant, type ConvNode, type Graph, type Node, ownArity, type SsmForm, type SsmNode } from "../ir/graph.ts";
+import { discreteOperands, type DiscreteSystem } from "../ir/interpret.ts";
+import { abs, type Complex } from "../math/complex.ts";
+import { constantValue, paramNames } from "../passes/operands.ts";
 import type { Module } from "../passes/pass.ts";
+import type { Discretization } from "../ssm/discretization.ts";
+import { discretizationNamed } from "../ssm/discretizations.ts";
 import { continuousSystem } from "../ssm/evaluate.ts";
-import { realStep } from "../ssm/poles.ts";
-import { denseForm } from "../ssm/system.ts";
-import type { InspectSystem } from "./inspect-data.ts";
+import { impulseResponses, kernelTransfer, onCircle, telling, type Transfer, transferFunction } from "../ssm/response.ts";
+import type { ContinuousSystem } from "../ssm/system.ts";
+import {
+  basisFunctions,
+  continuousPoles,
+  discretePoles,
+  discretized,
+  memory,
+  spreadOf,
+  storedSystems,
+  timeConstant,
+  type TimedPole,
+} from "../ssm/timescales.ts";
+import type { InspectCurve, InspectSystem } from "./inspect-data.ts";
 
-type Poles = readonly (readonly [number, number])[];
-
-/** Channels whose poles and responses are shown. */
+/** Channels whose responses are shown. */
 const SHOWN_CHANNELS = 4;
-const IMPULSE_STEPS = 256;
+/** Poles that are drawn, where channels of one state each make few of them. */
+const SHOWN_POLES = 256;
+const SHOWN_STATES = 6;
+const BASIS_POINTS = 241;
+/** Impulse responses reach over this many times the longest memory, within limits. */
+const MEMORIES = 5;
+const LONGEST = 4096;
+const SHORTEST = 64;
 
-/** One entry for each time-invariant ssm node, in order. `continuous` and `discrete` are the modules after those passes. */
+/** One entry for every system there is, in order. `continuous` and `discrete` are the modules after those passes. */
 export function systemsOf(continuous: Module, discrete: Module): InspectSystem[] {
-  const before = ssmNodes(continuous.graph);
-  return ssmNodes(discrete.graph).map((node, i) => {
-    const earlier = before[i];
-    const responses = impulseResponses(discrete, node);
-    const H = channelsOf(node);
-    return {
-      name: nameOf(discrete.graph, node, i),
-      continuous: earlier === undefined ? [] : continuousPoles(earlier, valuesOf(continuous, earlier)),
-      discrete: discretePoles(discreteOperands(node, valuesOf(discrete, node))),
-      pairs: earlier?.form.stage === "continuous" && earlier.form.structure === "diagonal" && earlier.form.pairs,
-      impulses: shownChannels(H).map((channel) => ({ channel, values: Array.from(responses.filter((_, k) => k % H === channel)) })),
-    };
+  const before = continuous.graph.nodes.filter(isConstant);
+  let count = 0;
+  const found = discrete.graph.nodes.flatMap((node): InspectSystem[] => {
+    if (node.op === "conv") return [convolution(discrete, node)];
+    if (!isConstant(node)) return [];
+    const earlier = before[count++];
+    return [recurrence(discrete, node, earlier === undefined ? undefined : { module: continuous, node: earlier })];
   });
+  // One entry for nodes that share their parameters.
+  return [...new Map(found.map((system) => [system.name, system])).values()];
 }
 
-function ssmNodes({ nodes }: Graph): SsmNode[] {
-  return nodes.filter((node): node is SsmNode => node.op === "ssm" && node.form.stage !== "scaled");
+/** Whether a node is a system that does not vary in time: others have neither kernel nor poles. */
+const isConstant = (node: Node): node is SsmNode => node.op === "ssm" && node.form.stage !== "scaled";
+
+interface Place<N> {
+  readonly module: Module;
+  readonly node: N;
+}
+
+/** A system before it was discretized, and how it was. */
+interface Continuous {
+  readonly system: ContinuousSystem;
+  readonly rule: Discretization;
+}
+
+function continuousOf({ module, node }: Place<SsmNode>): Continuous | undefined {
+  const { form, loc } = node;
+  if (form.stage !== "continuous") return undefined;
+  return { system: continuousSystem(form, valuesOf({ module, node })), rule: discretizationNamed(form.discretization, loc) };
+}
+
+function recurrence(module: Module, node: SsmNode, earlier: Place<SsmNode> | undefined): InspectSystem {
+  const before = earlier && continuousOf(earlier);
+  const system = discreteOperands(node, valuesOf({ module, node }));
+  const channels = Number(node.type.dims.at(-1)?.size);
+  const stored = storedSystems(system);
+  const shown = spread(stored, SHOWN_CHANNELS);
+  const poled = spread(stored, system.structure === "diagonal" ? Math.max(SHOWN_CHANNELS, SHOWN_POLES / node.form.state) : SHOWN_CHANNELS);
+  // Of a diagonal system every pole counts, of others those that are drawn: eigenvalues cost.
+  const counted = system.structure === "diagonal" ? spread(stored, stored) : poled;
+  const poles = polesOf(system, before);
+  const spans = counted.map((h) => poles(h));
+  const drawn = poled.map((h) => spans[counted.indexOf(h)] ?? poles(h));
+  const frequencies = telling(shown.flatMap((h) => poles(h).discrete));
+  const samples = spans.flatMap(({ discrete }) => discrete.map(memory));
+  return {
+    name: nameOf(module.graph, node),
+    form: describeForm(earlier?.node.form ?? node.form, node.form, channels, stored),
+    channels: stored,
+    continuous: drawn.flatMap(({ continuous }) => continuous.map(({ pole }) => [pole.re, pole.im] as const)),
+    discrete: drawn.flatMap(({ discrete }) => discrete.map((z) => [z.re, z.im] as const)),
+    poleChannels: poled.length,
+    pairs: before?.system.structure === "diagonal" && before.system.pairs,
+    timeConstants: spreadOf(spans.flatMap(({ continuous }) => continuous.map(({ pole }) => timeConstant(pole)))),
+    memory: spreadOf(samples),
+    spreadChannels: counted.length,
+    impulses: impulsesOf(system, shown, poles),
+    spectrum: shown.map((h) => spectrumOf(`channel ${h}`, transferFunction(system, h), frequencies)),
+    basis: before === undefined ? [] : basisOf(before.system),
+  };
+}
+
+interface Poles {
+  readonly continuous: readonly TimedPole[];
+  readonly discrete: readonly Complex[];
+}
+
+/** The poles of a stored system, each computed once. */
+function polesOf(system: DiscreteSystem, before: Continuous | undefined): (h: number) => Poles {
+  const known = new Map<number, Poles>();
+  const compute = (h: number): Poles => {
+    if (before === undefined) return { continuous: [], discrete: discretePoles(system, h) };
+    const continuous = continuousPoles(before.system, h);
+    return { continuous, discrete: discretized(continuous, before.rule) };
+  };
+  return (h) => {
+    const poles = known.get(h) ?? compute(h);
+    known.set(h, poles);
+    return poles;
+  };
+}
+
+function impulsesOf(system: DiscreteSystem, shown: readonly number[], poles: (h: number) => Poles): InspectSystem["impulses"] {
+  const longest = Math.max(...shown.flatMap((h) => poles(h).discrete.map(memory)).filter((samples) => samples < Infinity), 0);
+  const steps = Math.min(LONGEST, Math.max(SHORTEST, Math.ceil(MEMORIES * longest)));
+  const responses = impulseResponses(system, shown, steps);
+  return shown.map((channel, k) => ({ channel, values: responses[k] ?? bug("no response") }));
+}
+
+function basisOf(system: ContinuousSystem): InspectCurve[] {
+  const { duration, states } = basisFunctions(system, 0, SHOWN_STATES, BASIS_POINTS);
+  return states.map(({ state, values }) => ({
+    label: `state ${state}`,
+    points: Array.from(values, (value, k) => [(duration * k) / (BASIS_POINTS - 1), value] as const),
+  }));
+}
+
+const spectrumOf = (label: string, transfer: Transfer, frequencies: Float64Array): InspectCurve => ({
+  label,
+  points: Array.from(frequencies, (f) => [f, abs(transfer(onCircle(f)))] as const),
+});
+
+/** A system without poles: its kernel is its impulse response. */
+function convolution(module: Module, node: ConvNode): InspectSystem {
+  const [weight = bug("a convolution has a kernel")] = valuesOf({ module, node });
+  const [channels = 0, K = 1] = weight.shape;
+  const shown = spread(channels, SHOWN_CHANNELS);
+  const kernel = (h: number): Float64Array => weight.data.slice(h * K, (h + 1) * K).reverse();
+  return {
+    name: nameOf(module.graph, node),
+    form: `a convolution of ${K} taps; ${countOf(channels, "channel")}`,
+    channels,
+    continuous: [],
+    discrete: [],
+    poleChannels: 0,
+    pairs: false,
+    timeConstants: undefined,
+    memory: undefined,
+    spreadChannels: 0,
+    impulses: shown.map((channel) => ({ channel, values: kernel(channel) })),
+    spectrum: shown.map((h) => spectrumOf(`channel ${h}`, kernelTransfer(kernel(h)), telling([]))),
+    basis: [],
+  };
 }
 
 /** The operands after x. */
-function valuesOf({ graph, constants }: { readonly graph: Graph; readonly constants: Constants }, node: SsmNode): Constant[] {
-  return node.args.slice(1, ownArity(node)).map((a) => {
-    const arg = graph.nodes[a];
-    return arg?.op === "param" ? (constants.get(arg.name) ?? bug(`no value of ${arg.name}`)) : bug("an operand is no constant");
-  });
+const valuesOf = ({ module: { graph, constants }, node }: Place<SsmNode | ConvNode>): Constant[] =>
+  node.args.slice(1, ownArity(node)).map((a) => constantValue(graph.nodes, constants, a, node.loc));
+
+/** `s4_layers.0` of `s4_layers.0:abar`. */
+const nameOf = ({ nodes }: Graph, node: SsmNode | ConvNode): string =>
+  paramNames(nodes, node.args.slice(1, 2))[0]?.replace(/[.:][^.:]*$/, "") ?? node.op;
+
+/** Up to `most` of `count`, evenly spread from the first on. */
+function spread(count: number, most: number): number[] {
+  const shown = Math.min(Math.floor(most), count);
+  return Array.from({ length: shown }, (_, i) => Math.floor((i * count) / shown));
 }
 
-function nameOf({ nodes }: Graph, node: SsmNode, index: number): string {
-  const first = nodes[node.args[1] ?? -1];
-  return first?.op === "param" ? first.name.replace(/[.:][^.:]*$/, "") : `ssm ${index}`;
-}
+const structures = { diagonal: "diagonal", dense: "dense", dplr: "normal plus low rank" } as const;
 
-function channelsOf(node: SsmNode): number {
-  return Number(node.type.dims.at(-1)?.size);
-}
+const countOf = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
 
-function shownChannels(channels: number): number[] {
-  const count = Math.min(SHOWN_CHANNELS, channels);
-  return Array.from({ length: count }, (_, i) => Math.floor((i * channels) / count));
-}
-
-/** Poles of the shown channels, or of the shown groups of a dense system, in continuous time. */
-function continuousPoles(node: SsmNode, values: readonly Constant[]): Poles {
-  if (node.form.stage !== "continuous") return [];
-  const system = continuousSystem(node.form, values);
-  if (system.structure === "diagonal") return storedPoles(system.A, system.channels, system.states);
-  const { A, groups, states: n } = system.structure === "dplr" ? denseForm(system) : system;
-  return shownChannels(groups).flatMap((g) => {
-    const step = system.structure === "dplr" ? (system.delta[g * system.states] ?? NaN) : 1;
-    return eigenvalues(matrixOf(n, n, A.slice(g * n * n, (g + 1) * n * n))).map(({ re, im }) => [re / step, im / step] as const);
-  });
-}
-
-/** The same in discrete time. */
-function discretePoles(system: DiscreteSystem): Poles {
-  const [groups = 1, n = 1] = system.abar.shape;
-  if (system.structure === "diagonal") return storedPoles(system.abar.data, groups, n);
-  const step = (g: number): Matrix =>
-    system.structure === "dplr" ? realStep(system, g) : matrixOf(n, n, system.abar.data.slice(g * n * n, (g + 1) * n * n));
-  return shownChannels(groups).flatMap((g) => eigenvalues(step(g)).map(({ re, im }) => [re, im] as const));
-}
-
-const storedPoles = (data: Float64Array, channels: number, n: number): Poles =>
-  shownChannels(channels).flatMap((h) =>
-    Array.from({ length: n }, (_, i) => [data[2 * (h * n + i)] ?? NaN, data[2 * (h * n + i) + 1] ?? NaN] as const),
-  );
-
-/** What the node gives on every channel for an input of 1 at step 0: its kernel. `[L H]` */
-function impulseResponses({ graph, constants }: Module, node: SsmNode): Float64Array {
-  const H = channelsOf(node);
-  const params = node.args.slice(1, ownArity(node)).map((id) => graph.nodes[id] ?? bug("no operand"));
-  const input: Node = { op: "input", name: "u", type: node.type, args: [] };
-  const alone: Node = { ...node, args: [0, ...params.map((_, i) => i + 1)], post: undefined };
-  const nodes = [input, ...params, alone];
-  const u = new Float64Array(IMPULSE_STEPS * H).fill(1, 0, H);
-  const inputs = new Map([["u", { shape: [1, IMPULSE_STEPS, H], data: u }]]);
-  const { outputs } = interpret({ name: "impulse", nodes, outputs: [{ name: "y", value: nodes.length - 1 }] }, constants, inputs);
-  return outputs.get("y")?.data ?? bug("no response");
+function describeForm(before: SsmForm, after: SsmForm, channels: number, stored: number): string {
+  const kind = (form: SsmForm): string => ("structure" in form ? structures[form.structure] : form.stage);
+  const found = kind(before) === kind(after) ? kind(after) : `${kind(before)}, ${kind(after)} when discretized`;
+  const pairs = before.stage === "continuous" && before.pairs ? " (one of each conjugate pair)" : "";
+  const rule = before.stage === "continuous" ? `; ${before.discretization}` : "";
+  const shared = stored === 1 && channels > 1 ? " that share one system" : "";
+  return `${found}; ${countOf(before.state, "stored state")}${pairs}; ${countOf(channels, "channel")}${shared}${rule}`;
 }

@@ -7,7 +7,7 @@
 import { bug } from "../ir/error.ts";
 import { complex, type Complex } from "./complex.ts";
 import { applyLeft, applyRight, hessenberg, reflector } from "./hessenberg.ts";
-import { entry, frobenius, type Matrix } from "./matrix.ts";
+import { copy, entry, frobenius, identity, type Matrix, matrix } from "./matrix.ts";
 
 export interface Schur {
   readonly T: Matrix;
@@ -76,8 +76,24 @@ function split(T: Matrix, Q: Matrix, i: number): boolean {
   return true;
 }
 
+/** What the coordinates in reverse order say of A; a lower triangular A is upper triangular in it. */
+const reversed = (A: Matrix): Matrix => matrix(A.rows, A.cols, (i, j) => entry(A, A.rows - 1 - i, A.cols - 1 - j));
+
+/** The form of a matrix that is triangular as it is: no rounding, however sensitive its eigenvalues are (HiPPO's are). */
+function triangular(A: Matrix): Schur | undefined {
+  const blocks = Array.from({ length: A.rows }, (_, start) => ({ start, size: 1 as const }));
+  const isUpper = (M: Matrix): boolean => M.data.every((x, i) => x === 0 || i % M.cols >= Math.floor(i / M.cols));
+  if (isUpper(A)) return { T: copy(A), Q: identity(A.rows), blocks };
+  const T = reversed(A);
+  return isUpper(T) ? { T, Q: matrix(A.rows, A.cols, (i, j) => (i + j === A.rows - 1 ? 1 : 0)), blocks } : undefined;
+}
+
 /** Shapes: A, T, Q `[N N]`. */
 export function schur(A: Matrix): Schur {
+  return triangular(A) ?? reduced(A);
+}
+
+function reduced(A: Matrix): Schur {
   const { H: T, Q } = hessenberg(A);
   const n = A.rows;
   const norm = frobenius(T) / Math.sqrt(Math.max(n, 1));

@@ -69,9 +69,19 @@ export interface ModeCost {
   readonly estimate: ProgramEstimate;
 }
 
+/** A length from which on another mode is the cheapest. */
+export interface Threshold {
+  readonly length: number;
+  readonly mode: Mode;
+  /** The costs it has there, and the next best. */
+  readonly reason: string;
+}
+
 export interface ModeChoice {
   /** JavaScript source over `d`. */
   readonly source: string;
+  /** The shortest first. */
+  readonly thresholds: readonly Threshold[];
   /** One sentence a threshold. */
   readonly reasons: readonly string[];
   readonly table: readonly ModeCost[];
@@ -84,7 +94,7 @@ function chooseAmong(candidates: (length: number) => readonly ModeCost[], maxLen
   for (let l = 1; l < maxLength; l *= 2) lengths.push(l);
   lengths.push(maxLength);
   const table = lengths.flatMap(candidates);
-  const best = lengths.map((length) => {
+  const best = lengths.map((length): Threshold => {
     const rows = table.filter((row) => row.length === length).toSorted((a, b) => a.estimate.seconds - b.estimate.seconds);
     const [first = bug("no mode"), second] = rows;
     return {
@@ -96,12 +106,12 @@ function chooseAmong(candidates: (length: number) => readonly ModeCost[], maxLen
           : `${microseconds(first.estimate.seconds)} against ${microseconds(second.estimate.seconds)} (${second.mode})`,
     };
   });
-  const changes = best.filter((b, i) => i === 0 || best[i - 1]?.mode !== b.mode);
-  return { source: thresholds(changes), reasons: changes.map((c) => `from L = ${c.length}: ${c.mode}, ${c.reason}`), table };
+  const thresholds = best.filter((b, i) => i === 0 || best[i - 1]?.mode !== b.mode);
+  return { source: choice(thresholds), thresholds, reasons: thresholds.map((t) => `from L = ${t.length}: ${t.mode}, ${t.reason}`), table };
 }
 
 /** `d.L<64?"scan":"convolution"` */
-function thresholds(changes: readonly { readonly length: number; readonly mode: Mode }[]): string {
+function choice(changes: readonly Threshold[]): string {
   return changes.reduceRight((rest, change, i) => {
     const next = changes[i + 1];
     return next === undefined ? JSON.stringify(change.mode) : `d.L<${next.length}?${JSON.stringify(change.mode)}:${rest}`;

@@ -1,5 +1,6 @@
 /** `recurve inspect`: what the compiler made of a model, as text or as a page. */
 import type { Compiled, Manifest } from "../../compile.ts";
+import type { Loc } from "../../ir/error.ts";
 import type { Module, Pass } from "../../passes/pass.ts";
 import { countOf, textOf, UsageError, type Command, type Given, type Terminal } from "../command.ts";
 
@@ -11,7 +12,11 @@ export const inspect: Command = {
     after: { type: "string", value: "pass", doc: "print what this pass leaves, and nothing else" },
     kernels: { type: "boolean", doc: "print what every kernel costs" },
     wgsl: { type: "boolean", doc: "print the shaders" },
-    html: { type: "string", value: "file", doc: "write a page: graph, poles, impulse responses, costs, memory plan" },
+    html: {
+      type: "string",
+      value: "file",
+      doc: "write a page: graph, costs, modes, memory plan, and of every system poles, responses, basis functions",
+    },
     weights: { type: "string", value: "file", doc: "safetensors or PyTorch file, where a model file is given" },
     "max-length": { type: "string", value: "L", doc: "longest sequence of one run, where a model file is given" },
   },
@@ -39,7 +44,9 @@ async function inspectBundle(folder: string, given: Given, terminal: Terminal): 
   const modules = new Map<string, Module>();
   const onPass = (pass: Pass, module: Module): void => void modules.set(pass.name, module);
   const compiled = await compileGraph(graph, constants, { maxLength: manifest.maxLength, onPass });
-  await show({ ...compiled, manifest: { ...compiled.manifest, notes: manifest.notes } }, modules, given, terminal);
+  const noted = { ...compiled, manifest: { ...compiled.manifest, notes: manifest.notes } };
+  // The places in a bundle are those of somebody's machine: no file of this one is opened for them.
+  await show({ compiled: noted, modules, sourceLine: () => undefined }, given, terminal);
 }
 
 async function inspectModel(path: string, given: Given, terminal: Terminal): Promise<void> {
@@ -48,14 +55,24 @@ async function inspectModel(path: string, given: Given, terminal: Terminal): Pro
   const options = { weights: textOf(given, "weights"), maxLength: countOf(given, "max-length") };
   const { compiled } = await compileModel(path, { ...options, onPass: (pass, module) => modules.set(pass.name, module) });
   compiled.warnings.forEach((warning) => terminal.err(`warning: ${warning}\n`));
-  await show(compiled, modules, given, terminal);
+  await show({ compiled, modules, sourceLine: await sourceReader(compiled) }, given, terminal);
 }
 
-/** Prints what the options ask for of a compiled model and of the module after every pass. */
-async function show(compiled: Compiled, modules: ReadonlyMap<string, Module>, given: Given, terminal: Terminal): Promise<void> {
+/** What there is to show. */
+interface Inspected {
+  readonly compiled: Compiled;
+  /** The module after every pass. */
+  readonly modules: ReadonlyMap<string, Module>;
+  /** The text of a line of the user's files. */
+  readonly sourceLine: (loc: Loc) => string | undefined;
+}
+
+/** Prints what the options ask for. */
+async function show(inspected: Inspected, given: Given, terminal: Terminal): Promise<void> {
+  const { compiled, modules } = inspected;
   const after = textOf(given, "after");
   const html = textOf(given, "html");
-  if (html !== undefined) await writePage(html, compiled, modules, terminal);
+  if (html !== undefined) await writePage(html, inspected, terminal);
   else if (after !== undefined) terminal.out(await textAfter(after, compiled, modules));
   else if (given.values["wgsl"] === true) {
     const { shaders } = await import("../../compile.ts");
@@ -75,15 +92,24 @@ async function textAfter(name: string, compiled: Compiled, modules: ReadonlyMap<
   throw new UsageError(`there is no pass "${name}"; there are ${[...modules.keys(), ...loweringPasses].join(", ")}`);
 }
 
-async function writePage(file: string, compiled: Compiled, modules: ReadonlyMap<string, Module>, terminal: Terminal): Promise<void> {
+async function writePage(file: string, { compiled, modules, sourceLine }: Inspected, terminal: Terminal): Promise<void> {
   const [{ inspectData }, { renderInspectPage }, { writeWhole }] = await Promise.all([
     import("../inspect-fill.ts"),
     import("../inspect-html.ts"),
     import("../../files.ts"),
   ]);
-  const page = renderInspectPage(inspectData(compiled, modules.get("structure") ?? compiled.module));
+  const page = renderInspectPage(inspectData(compiled, modules, sourceLine));
   await writeWhole(file, new TextEncoder().encode(page));
   terminal.out(`${file}\n`);
+}
+
+/** Lines of the files that nodes come from. */
+async function sourceReader({ module: { graph } }: Compiled): Promise<(loc: Loc) => string | undefined> {
+  const { readFile } = await import("node:fs/promises");
+  const files = [...new Set(graph.nodes.flatMap(({ loc }) => (loc === undefined ? [] : [loc.file])))];
+  const lines = new Map<string, readonly string[]>();
+  for (const file of files) lines.set(file, (await readFile(file, "utf8").catch(() => "")).split(/\r?\n/));
+  return ({ file, line }) => lines.get(file)?.[line - 1] || undefined;
 }
 
 function summaryText({ graph, reasons, notes, modes, maxLength }: Manifest): string {
