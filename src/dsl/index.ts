@@ -58,12 +58,14 @@ export {
   param,
   s4d,
   ssm,
+  type BasisName,
   type DenseOptions,
   type Param,
   type ParamOptions,
   type S4dOptions,
   type SsmLayer,
   type SsmSpec,
+  type Structure,
   type SystemMatrices,
 } from "./ssm.ts";
 export type { Blocks, Channels, Ids, Packed, Pooled, Seq, SeqAt, Sequence, Steps, Tensor, Unpacked, Vec, WithWidth } from "./tensor.ts";

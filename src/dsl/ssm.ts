@@ -48,7 +48,14 @@ export interface DenseOptions extends FamilyOptions {
   readonly alpha?: number;
   /** Of `lagt`, `tlagt` and `glagt`: above 0. */
   readonly beta?: number;
+  readonly structure?: Structure;
 }
+
+/**
+ * The form that a state matrix must have in the bundle: `auto`, where absent, is the cheapest that is exact; building fails
+ * with the reason where one that is asked for is not exact or not safe.
+ */
+export type Structure = "auto" | "dense" | "diagonal" | "dplr";
 
 /** Bases that a `dense` system may start from. */
 export type BasisName =
@@ -76,8 +83,8 @@ export type BasisName =
  * Shapes: `A` `[N N]`, `B` `[N 1]`, `C` `[1 N]`, `D` `[1 1]`, `delta` `[]`.
  */
 export function dense<S extends Sequence>(x: Tensor<S>, options: DenseOptions): Tensor<S> {
-  const { state, init = "legs", window, alpha, beta } = options;
-  const given = Object.entries({ window, alpha, beta }).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]));
+  const { state, init = "legs", window, alpha, beta, structure } = options;
+  const given = Object.entries({ window, alpha, beta, structure }).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]));
   return familyLayer(denseFamily, x, state, { init, ...(Object.fromEntries(given) as Options) }, options, (name) => name);
 }
 
@@ -155,6 +162,7 @@ export interface SsmSpec<P> {
   /** Step size; 1 where absent. */
   readonly delta?: number | Param<Scalar>;
   readonly discretize?: Discretization;
+  readonly structure?: Structure;
 }
 
 /** The matrices of one input and one output: A `[N N]`, B `[N 1]`, C `[1 N]`, D `[1 1]` (0 where absent). */
@@ -188,7 +196,10 @@ export function ssm<const P extends { readonly [K in keyof P]: Param }>(
     const args = [valueOf(x), ...Object.entries(declared).map(([key, p]) => declare(layer, key, p, channels))];
     const { delta = 1 } = spec;
     if (typeof delta !== "number") args.push(deltaArg(layer, delta, channels));
-    const options_ = typeof delta === "number" ? { delta } : {};
+    const options_ = {
+      ...(typeof delta === "number" ? { delta } : {}),
+      ...(spec.structure === undefined ? {} : { structure: spec.structure }),
+    };
     const form = {
       stage: "family",
       family: "dense",

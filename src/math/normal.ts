@@ -5,11 +5,9 @@
  * way of `skew.ts`.
  */
 import { abs, add, complex, type Complex, conj, mul, scale, sub } from "./complex.ts";
-import { hessenberg } from "./hessenberg.ts";
 import { applyComplex, entry, frobenius, type Matrix, matrix } from "./matrix.ts";
 import { schur } from "./schur.ts";
 import { type Mode, skewModes } from "./skew.ts";
-import { tridiagonalEigen } from "./tridiagonal.ts";
 
 export interface NormalEigen {
   readonly modes: readonly Mode[];
@@ -82,17 +80,4 @@ function defectOf(modes: readonly Mode[], n: number): number {
     }
   });
   return worst;
-}
-
-/** Shapes: S `[N N]` symmetric. The largest eigenvalue. */
-export function largestSymmetric(S: Matrix): number {
-  const { H } = hessenberg(S);
-  const n = S.rows;
-  const off = Float64Array.from({ length: Math.max(0, n - 1) }, (_, k) => entry(H, k + 1, k));
-  const { values } = tridiagonalEigen(
-    Float64Array.from({ length: n }, (_, k) => entry(H, k, k)),
-    off,
-    { rows: 0, cols: n, data: new Float64Array() },
-  );
-  return values[n - 1] ?? NaN;
 }

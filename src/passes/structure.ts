@@ -6,11 +6,12 @@ import { bug, CompileError } from "../ir/error.ts";
 import { arg, call } from "../ir/expr.ts";
 import type { Constant, Node, SsmForm, SsmNode, ValueId } from "../ir/graph.ts";
 import { dropDead, rebuild } from "../ir/rewrite.ts";
+import { discretizationNamed } from "../ssm/discretizations.ts";
 import { familySystem } from "../ssm/evaluate.ts";
 import { describeUnstable, unstablePoles } from "../ssm/poles.ts";
-import { diagonalise, residualLimit } from "../ssm/structure.ts";
+import { findStructure, type StructureChoice, structureChoices } from "../ssm/structure.ts";
 import { splitStates, type StatesBetween } from "../ssm/mimo.ts";
-import { type ContinuousSystem, type DenseSystem, type FirSystem, splitChannels, type StateSystem, tapsOf } from "../ssm/system.ts";
+import { type ContinuousSystem, type FirSystem, splitChannels, type StateSystem, tapsOf } from "../ssm/system.ts";
 import { commonPrefix, constantValue, constantWriter, type NewConstant, paramNames } from "./operands.ts";
 import type { Pass, PassContext } from "./pass.ts";
 
@@ -105,7 +106,14 @@ function structureNode(
       loc: node.loc,
     });
   }
-  return { prefix, system: simplify(splitChannels(system, copies), copies * inputs * outputs, prefix, context), inputs, outputs };
+  const found = findStructure(splitChannels(system, copies), copies * inputs * outputs, {
+    choice: structureChoice(form),
+    name: prefix,
+    rule: discretizationNamed(form.discretization, node.loc),
+    loc: node.loc,
+  });
+  context.note(`${prefix}: ${found.note}`);
+  return { prefix, system: found.system, inputs, outputs };
 }
 
 function finite(system: FirSystem, family: string, prefix: string, { loc }: SsmNode, { rate = 1, note, warn }: PassContext): Structured {
@@ -115,21 +123,9 @@ function finite(system: FirSystem, family: string, prefix: string, { loc }: SsmN
   return { prefix, system, inputs: 1, outputs: 1 };
 }
 
-/** The diagonal form of a dense system where there is an exact one. */
-function simplify(system: DenseSystem, channels: number, prefix: string, { note }: PassContext): ContinuousSystem {
-  const result = diagonalise(system, channels);
-  if (!("system" in result)) {
-    note(
-      `${prefix}: A is not normal (||A V - V Lambda|| = ${result.residual.toExponential(1)} ||A||, at most ${residualLimit} is exact), stays dense`,
-    );
-    return system;
-  }
-  const { found, residual, defect, system: diagonal } = result;
-  const kind = diagonal.pairs ? "one of each conjugate pair" : "real poles";
-  note(
-    `${prefix}: A is ${found}, ${diagonal.states} states a channel, ${kind}; ||A V - V Lambda|| = ${residual.toExponential(1)} ||A||, |V* V - I| = ${defect.toExponential(1)}`,
-  );
-  return diagonal;
+/** The form that the user asks for; the family has checked that it is one. */
+function structureChoice(form: FamilyForm): StructureChoice {
+  return structureChoices.find((choice) => choice === form.options["structure"]) ?? "auto";
 }
 
 function checkFinite(system: StateSystem, prefix: string, node: SsmNode): void {

@@ -2,8 +2,8 @@
 import type { DiscreteSystem } from "../ir/interpret.ts";
 import { abs, type Complex, complex, complexAt } from "../math/complex.ts";
 import { addScaled, entry, frobenius, type Matrix, matrix, matrixOf, multiply, scaleMatrix, transpose } from "../math/matrix.ts";
-import { largestSymmetric } from "../math/normal.ts";
 import { eigenvalues } from "../math/schur.ts";
+import { largestSymmetric } from "../math/symmetric.ts";
 import { denseForm, type DenseSystem, type DiagonalSystem, type DplrSystem, type StateSystem, type MimoSystem } from "./system.ts";
 
 /** A pole with Re > 0. */

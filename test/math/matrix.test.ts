@@ -15,11 +15,12 @@ import {
   scaleMatrix,
   transpose,
 } from "../../src/math/matrix.ts";
-import { largestSymmetric, normalEigen } from "../../src/math/normal.ts";
+import { normalEigen } from "../../src/math/normal.ts";
 import { random } from "../../src/math/random.ts";
 import { eigenvalues, schur } from "../../src/math/schur.ts";
 import { type Mode, skewModes } from "../../src/math/skew.ts";
 import { solve } from "../../src/math/solve.ts";
+import { largestSymmetric } from "../../src/math/symmetric.ts";
 import { normalMatrix, randomMatrix, randomPoles, skewMatrix } from "./systems.ts";
 
 const seeds = fc.integer({ min: 0, max: 1e9 });

@@ -13,6 +13,7 @@
 import { logUniform } from "../../math/random.ts";
 import { basisNames, basisOf } from "../bases.ts";
 import { defineFamily, type Values } from "../family.ts";
+import { structureChoices } from "../structure.ts";
 
 /** Repeats one system's values for every group, or keeps one set where all share it. */
 const tile = (values: Values, groups: number, count: number): Float64Array =>
@@ -35,6 +36,7 @@ export const dense = defineFamily({
     window: { doc: "Length of the basis' window in units of time; 0 is the basis' own.", default: 0 },
     alpha: { doc: "Laguerre's alpha, from 0 up to 1.", default: 0 },
     beta: { doc: "Laguerre's beta, above 0; 0 is the basis' own.", default: 0 },
+    structure: { doc: "The form that A must have; `auto` is the cheapest that is exact.", default: "auto", choices: structureChoices },
     dt_min: { doc: "Least step size at the start.", default: 0.001 },
     dt_max: { doc: "Largest step size at the start.", default: 0.1 },
     delta: { doc: "A step size that is no parameter; 0 where it is one.", default: 0 },
