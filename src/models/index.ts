@@ -1,3 +1,25 @@
 /** What a model file imports as `recurve/models`: published blocks and backbones, each a function over the layers of `recurve`. */
+export { activate, gatedHalves, type Activation } from "./activation.ts";
+export {
+  residualBlock,
+  sequenceDecoder,
+  sequenceModel,
+  type BlockLayer,
+  type ResidualBlockOptions,
+  type SequenceDecoderOptions,
+  type SequenceModelOptions,
+} from "./backbone.ts";
+export {
+  lruBlock,
+  s5Layer,
+  type GatedActivation,
+  type GatedLayerOptions,
+  type LruBlockOptions,
+  type S5LayerOptions,
+} from "./gated-layer.ts";
+export { gssBlock, type GssBlockOptions } from "./gss-block.ts";
 export { h3, type H3Options } from "./h3.ts";
+export { lsslBlock, type LsslBlockOptions } from "./lssl-block.ts";
+export { normalize, scalarLayerNorm, type NormKind } from "./norm.ts";
+export { joinResidual, type ResidualKind } from "./residual.ts";
 export { s4dBlock, s4Model, type S4dBlockOptions, type S4ModelOptions } from "./s4-model.ts";
