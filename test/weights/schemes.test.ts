@@ -96,7 +96,7 @@ function expectSame(loaded: Constants, tensors: Tensors, tolerance = 0): void {
 const dplr = ["block_dplr_legs", "block_dplr_legs_ctilde", "block_dplr_legt_rank2", "block_dplr_fout_ch2", "block_dplr_hippo_bidir"];
 const diagonal = ["block_diag_lin_zoh", "block_diag_inv_bilinear_nssm", "block_diag_legs_bidir"];
 
-describe("s4block, s4model, sashimi", () => {
+describe("s4block, s4model, sashimi, h3", () => {
   test.each([...dplr, ...diagonal, "block_diag_real_softplus"])("%s loads by its own names, l_kernel included", async (name) => {
     const tensors = await golden(name);
     expectSame(await load("s4block", shapesOf(tensors), tensors), tensors);
@@ -124,6 +124,11 @@ describe("s4block, s4model, sashimi", () => {
       { [g]: tensor(gShape, [10, 1]), [v]: tensor(vShape, [0, 3, 4, 2, 0, 0]) },
     );
     expect(loaded.get("linear.weight")).toEqual({ shape: [2, 3], data: Float64Array.of(0, 6, 8, 1, 0, 0) });
+  });
+
+  test.each(["h3_hd1", "h3_hd2"])("%s loads by its own names", async (name) => {
+    const tensors = await golden(name);
+    expectSame(await load("h3", shapesOf(tensors), tensors), tensors);
   });
 
   test("how often a batch norm was trained belongs to no model", async () => {
@@ -236,24 +241,6 @@ describe("s4-v2", () => {
     ["no complex nodes", tensor([13], nodes(24).data.slice(0, 13))],
   ])("weights-values: %s", async (_, omega) => {
     expect((await failure("s4-v2", { "layer.kernel.l_kernel": [] }, { "kernel.kernel.omega": omega })).code).toBe("weights-values");
-  });
-});
-
-describe("h3", () => {
-  test.each(["h3_hd1", "h3_hd2"])("%s: both kernels in the parameters of their families", async (name) => {
-    const tensors = await golden(name);
-    /** As the layers hold it: version 4's names, shapes and sign; the shift layer is called ssm_k. */
-    const newer = rewrite(tensors, (key, value) => {
-      const { shape, data } = value;
-      const path = key.replace("kernel.kernel.", "kernel.").replace("inv_A_real", "A_real").replace("log_dt", "inv_dt");
-      if (key === "ssm_k_D") return { "ssm_k.D": value };
-      if (key.startsWith("ssm_k_kernel")) return { [key.replace("ssm_k_kernel", "ssm_k")]: { shape: shape.slice(-2), data } };
-      if (key === "D" || key === "kernel.kernel.B") return { [path]: { shape: [1, ...shape], data } };
-      if (key.endsWith("log_dt")) return { [path]: { shape: [...shape, 1], data } };
-      return { [path]: key.endsWith("A_imag") ? negative(value) : value };
-    });
-    expect(Object.keys(newer)).toEqual(expect.arrayContaining(["kernel.A_real", "ssm_k.kernel.C", "output_linear.weight"]));
-    expectSame(await load("h3", shapesOf(newer), tensors), newer);
   });
 });
 

@@ -13,5 +13,5 @@ export const sashimi: Scheme = {
     { tensors: /(^|\.)[du]_layers\..*linear\./, names: "pool, expand, unet" },
     ...s4Options,
   ],
-  untold: ["pool", "unet", ...s4Untold],
+  untold: s4Untold,
 };
