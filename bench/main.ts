@@ -10,9 +10,10 @@ import { costs } from "./costs.ts";
 import { equivalence } from "./equivalence.ts";
 import { type Bench, formatFigure, reached } from "./figure.ts";
 import { kernel } from "./kernel.ts";
+import { s4Costs } from "./s4.ts";
 import { size } from "./size.ts";
 
-const benches: readonly Bench[] = [size, build, costs, kernel, equivalence, accuracy];
+const benches: readonly Bench[] = [size, build, costs, kernel, s4Costs, equivalence, accuracy];
 
 async function main(): Promise<number> {
   const { positionals, values } = parseArgs({

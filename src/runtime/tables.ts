@@ -48,8 +48,8 @@ export const diagonal: TableMaker = ({ abar = none, gain = none }, { abar: shape
 };
 
 /** out = a b for N x N matrices, row-major: four rows of b at a time, so that each element of out is read and written N / 4 times. */
-function multiply(a: Float64Array, b: Float64Array, N: number): Float64Array {
-  const out = new Float64Array(N * N);
+function multiply(a: Float64Array, b: Float64Array, N: number, out: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> {
+  out.fill(0);
   for (let i = 0; i < N; i++) {
     const of = (k: number): number => (k < N ? (a[i * N + k] ?? 0) : 0);
     const row = i * N;
@@ -69,9 +69,8 @@ function transposeInto(out: Float32Array, at: number, m: Float64Array, N: number
 }
 
 /** M x, or x^T M where `transpose`. */
-function apply(m: Float64Array, x: Float64Array, transpose: boolean): Float64Array {
+function apply(m: Float64Array, x: Float64Array, transpose: boolean, out = new Float64Array(x.length)): Float64Array<ArrayBuffer> {
   const N = x.length;
-  const out = new Float64Array(N);
   const [outer, inner] = transpose ? [1, N] : [N, 1];
   for (let i = 0; i < N; i++) {
     let sum = 0;
@@ -100,8 +99,8 @@ export const dense: TableMaker = ({ abar = none, bbar = none, c = none }, { abar
       for (let m = 0; m < N; m++) left[(g * N + m) * block + i] = row[m] ?? 0;
       row = apply(A, row, true);
     }
-    let jump: Float64Array = A;
-    for (let size = 1; size < block; size *= 2) jump = multiply(jump, jump, N);
+    let jump = A;
+    for (let size = 1; size < block; size *= 2) jump = multiply(jump, jump, N, new Float64Array(N * N));
     let column: Float64Array = bbar.slice(g * N, (g + 1) * N);
     for (let j = 0; j < blocks; j++) {
       right.set(column, (g * blocks + j) * N);
@@ -144,37 +143,49 @@ export const dplr: TableMaker = (
   const right = new Float32Array(H * blocks * S);
   const recurrence = new Float32Array(parts * N * H);
   const inputs = new Float32Array(H * block * S);
-  const columns = new Float32Array(H * S * S);
+  const jump = new Float32Array(H * S * S);
   for (let h = 0; h < H; h++) {
-    const of = (data: Float64Array, r = 0, ranks = 1): Float64Array => data.subarray((h * ranks + r) * S, (h * ranks + r + 1) * S);
-    const [a, b] = [of(abar), of(bbar)];
-    const [ps, qs] = [p, q].map((data) => Array.from({ length: R }, (_, r) => of(data, r, R))) as [Float64Array[], Float64Array[]];
+    const of = (data: Float64Array, ranks = 1): Float64Array => data.subarray(h * ranks * S, (h + 1) * ranks * S);
+    const system = { a: of(abar), p: of(p, R), q: of(q, R), inner: new Float64Array(R) };
+    const dual = { ...system, p: system.q, q: system.p };
     const row = of(c).slice();
     for (let i = 0; i < block; i++) {
       writeColumn(left, h * S * block + i, block, row);
-      step(row, a, qs, ps);
+      step(row, dual);
     }
-    let jump = realStep(a, ps, qs);
-    for (let size = 1; size < block; size *= 2) jump = multiply(jump, jump, S);
-    let column: Float64Array = b;
+    const power = jumpOf(system, block);
+    jump.set(power, h * S * S);
+    let [column, next] = [of(bbar).slice(), new Float64Array(S)];
     for (let j = 0; j < blocks; j++) {
       right.set(column, (h * blocks + j) * S);
-      column = apply(jump, column, false);
+      [column, next] = [apply(power, column, true, next), column];
     }
-    transposeInto(columns, h * S * S, jump, S);
-    const driven = b.slice();
+    column.set(of(bbar));
     for (let i = 0; i < block; i++) {
-      inputs.set(driven, (h * block + i) * S);
-      step(driven, a, ps, qs);
+      inputs.set(column, (h * block + i) * S);
+      step(column, system);
     }
-    const high = Float64Array.from(a, Math.fround);
-    const low = a.map((value, m) => value - (high[m] ?? 0));
-    [high, low, b, of(c), ...ps.flatMap((x, r) => [x, qs[r] ?? none])].forEach((values, q) =>
-      values.forEach((value, m) => (recurrence[((2 * q + (m % 2)) * N + (m >> 1)) * H + h] = value)),
-    );
+    const high = Float64Array.from(system.a, Math.fround);
+    const rows = [high, system.a.map((value, m) => value - (high[m] ?? 0)), of(bbar), of(c)];
+    for (let r = 0; r < R; r++) rows.push(system.p.subarray(r * S, (r + 1) * S), system.q.subarray(r * S, (r + 1) * S));
+    for (const [part, values] of rows.entries()) writeParts(recurrence, part, H, h, values);
   }
-  return { left, right, recurrence, inputs, jump: columns };
+  return { left, right, recurrence, inputs, jump };
 };
+
+/** A system of one channel, and scratch for its R inner products. */
+interface Dplr {
+  readonly a: Float64Array;
+  readonly p: Float64Array;
+  readonly q: Float64Array;
+  readonly inner: Float64Array;
+}
+
+/** Complex numbers of channel `h` into part `part` of a table `[parts][2][N][H]`. */
+function writeParts(out: Float32Array, part: number, H: number, h: number, values: Float64Array): void {
+  const N = values.length / 2;
+  for (let m = 0; m < values.length; m++) out[((2 * part + (m % 2)) * N + (m >> 1)) * H + h] = values[m] ?? 0;
+}
 
 /** Writes a row that gives Re(sum_n row_n x_n) as one on (Re x_0, Im x_0, ..), its elements `stride` apart. */
 function writeColumn(out: Float32Array, from: number, stride: number, row: Float64Array): void {
@@ -182,33 +193,38 @@ function writeColumn(out: Float32Array, from: number, stride: number, row: Float
 }
 
 /** x <- Abar x; with p and q in each other's place x <- x Abar, for a row that gives Re(sum_n x_n y_n). */
-function step(x: Float64Array, a: Float64Array, ps: readonly Float64Array[], qs: readonly Float64Array[]): void {
-  const inner = qs.map((q) => {
+function step(x: Float64Array, { a, p, q, inner }: Dplr): void {
+  for (let r = 0, at = 0; r < inner.length; r++, at += x.length) {
     let sum = 0;
-    for (let m = 0; m < x.length; m += 2) sum += (x[m] ?? 0) * (q[m] ?? 0) - (x[m + 1] ?? 0) * (q[m + 1] ?? 0);
-    return sum;
-  });
-  for (let m = 0; m < x.length; m += 2) {
-    const [re = 0, im = 0, ar = 0, ai = 0] = [x[m], x[m + 1], a[m], a[m + 1]];
-    x[m] = re * ar - im * ai;
-    x[m + 1] = re * ai + im * ar;
+    for (let m = 0; m < x.length; m += 2) sum += (x[m] ?? 0) * (q[at + m] ?? 0) - (x[m + 1] ?? 0) * (q[at + m + 1] ?? 0);
+    inner[r] = sum;
   }
-  for (const [r, p] of ps.entries()) for (let m = 0; m < x.length; m++) x[m] = (x[m] ?? 0) - (inner[r] ?? 0) * (p[m] ?? 0);
+  for (let m = 0; m < x.length; m += 2) {
+    const re = x[m] ?? 0;
+    const im = x[m + 1] ?? 0;
+    x[m] = re * (a[m] ?? 0) - im * (a[m + 1] ?? 0);
+    x[m + 1] = re * (a[m + 1] ?? 0) + im * (a[m] ?? 0);
+  }
+  for (let r = 0, at = 0; r < inner.length; r++, at += x.length) {
+    const s = inner[r] ?? 0;
+    for (let m = 0; m < x.length; m++) x[m] = (x[m] ?? 0) - s * (p[at + m] ?? 0);
+  }
 }
 
-/** Abar as a matrix on (Re x_0, Im x_0, Re x_1, ..). */
-function realStep(a: Float64Array, ps: readonly Float64Array[], qs: readonly Float64Array[]): Float64Array {
-  const S = a.length;
-  const out = new Float64Array(S * S);
-  for (let i = 0; i < S; i++) {
-    const odd = i % 2;
-    out[i * S + i] = a[i - odd] ?? 0;
-    out[i * S + i + 1 - 2 * odd] = (odd === 0 ? -1 : 1) * (a[i - odd + 1] ?? 0);
-    ps.forEach((x, r) => {
-      for (let j = 0; j < S; j++) out[i * S + j] = (out[i * S + j] ?? 0) - (j % 2 === 0 ? 1 : -1) * (x[i] ?? 0) * (qs[r]?.[j] ?? 0);
-    });
+/** Steps taken one by one before powers of Abar are squared: a step of every column costs less than a product of matrices. */
+const stepped = 32;
+
+/** Abar^block on (Re x_0, Im x_0, Re x_1, ..), columns outermost. */
+function jumpOf(system: Dplr, block: number): Float64Array {
+  const S = system.a.length;
+  let [jump, spare] = [new Float64Array(S * S), new Float64Array(S * S)];
+  for (let j = 0; j < S; j++) {
+    const column = jump.subarray(j * S, (j + 1) * S);
+    column[j] = 1;
+    for (let i = 0; i < Math.min(block, stepped); i++) step(column, system);
   }
-  return out;
+  for (let size = stepped; size < block; size *= 2) [jump, spare] = [multiply(jump, jump, S, spare), jump];
+  return jump;
 }
 
 /** `count` complex numbers e^{2 pi i k step}, into `out` from complex index `from`. */
