@@ -12,5 +12,8 @@ export const normal = (mean = 0, std = 1): Init => ({ kind: "normal", mean, std 
 /** Its logarithm uniform on `[log low, log high)`. */
 export const logUniform = (low: number, high: number): Init => ({ kind: "logUniform", low, high });
 
+/** Evenly from `low` to `high`, both ends included. */
+export const ramp = (low: number, high: number): Init => ({ kind: "ramp", low, high });
+
 /** What a linear map of `fanIn` inputs starts from: uniform within one over the root of the fan-in. */
 export const fanIn = (inputs: number): Init => uniform(-1 / Math.sqrt(inputs), 1 / Math.sqrt(inputs));

@@ -214,6 +214,8 @@ export type Init =
   | { readonly kind: "uniform"; readonly low: number; readonly high: number }
   | { readonly kind: "normal"; readonly mean: number; readonly std: number }
   | { readonly kind: "logUniform"; readonly low: number; readonly high: number }
+  /** Evenly from `low` to `high`. */
+  | { readonly kind: "ramp"; readonly low: number; readonly high: number }
   | {
       readonly kind: "family";
       readonly family: string;

@@ -252,7 +252,7 @@ function parseEntries(c: Cursor): SystemEntries {
 }
 
 function parseInit(c: Cursor): Init {
-  const kind = c.oneOf(["constant", "values", "uniform", "normal", "logUniform", "family"]);
+  const kind = c.oneOf(["constant", "values", "uniform", "normal", "logUniform", "ramp", "family"]);
   if (kind === "family") {
     c.word("(");
     const [family, param] = [c.name(), (c.word(","), c.name())];

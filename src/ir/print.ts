@@ -136,6 +136,7 @@ function printInit(init: Init): string {
       return `values(${init.values.map(printNumber).join(", ")})`;
     case "uniform":
     case "logUniform":
+    case "ramp":
       return `${init.kind}(${printNumber(init.low)}, ${printNumber(init.high)})`;
     case "normal":
       return `normal(${printNumber(init.mean)}, ${printNumber(init.std)})`;

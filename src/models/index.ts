@@ -19,6 +19,7 @@ export {
 } from "./gated-layer.ts";
 export { gssBlock, type GssBlockOptions } from "./gss-block.ts";
 export { h3, type H3Options } from "./h3.ts";
+export { hyena, type HyenaOptions } from "./hyena.ts";
 export { lsslBlock, type LsslBlockOptions } from "./lssl-block.ts";
 export { normalize, scalarLayerNorm, type NormKind } from "./norm.ts";
 export { joinResidual, type ResidualKind } from "./residual.ts";

@@ -58,6 +58,8 @@ function draw(node: NodeOf<"param">, from: Init, shape: readonly number[], count
       const next = logUniform(generator, from.low, from.high);
       return each(() => Math.exp(next()));
     }
+    case "ramp":
+      return Float64Array.from({ length: count }, (_, i) => from.low + (count === 1 ? 0 : (i / (count - 1)) * (from.high - from.low)));
     case "family":
       return familyNamed(from.family, node.loc).initialize(from.param, shape, from.options, generator, node.loc);
   }

@@ -6,6 +6,7 @@ import { dss } from "./families/dss.ts";
 import { dssExp } from "./families/dss-exp.ts";
 import { gss } from "./families/gss.ts";
 import { h3 } from "./families/h3.ts";
+import { hyena } from "./families/hyena.ts";
 import { lru } from "./families/lru.ts";
 import { lssl } from "./families/lssl.ts";
 import { s4 } from "./families/s4.ts";
@@ -15,7 +16,7 @@ import { s4d } from "./families/s4d.ts";
 import { s5 } from "./families/s5.ts";
 import { shift } from "./families/shift.ts";
 
-export const families: readonly Family[] = [s4, s4Diagonal, s4Real, s4d, dss, dssExp, gss, s5, lru, lssl, dense, h3, shift];
+export const families: readonly Family[] = [s4, s4Diagonal, s4Real, s4d, dss, dssExp, gss, s5, lru, lssl, dense, h3, hyena, shift];
 
 /** Throws: CompileError `unknown-family`. */
 export function familyNamed(name: string, loc?: Loc): Family {

@@ -57,7 +57,7 @@ const form: fc.Arbitrary<SsmForm> = fc.oneof(
 const init: fc.Arbitrary<Init> = fc.oneof(
   fc.record({ kind: fc.constant("constant" as const), value: number }),
   fc.record({ kind: fc.constant("values" as const), values: fc.array(number) }),
-  fc.record({ kind: fc.constantFrom("uniform" as const, "logUniform" as const), low: number, high: number }),
+  fc.record({ kind: fc.constantFrom("uniform" as const, "logUniform" as const, "ramp" as const), low: number, high: number }),
   fc.record({ kind: fc.constant("normal" as const), mean: number, std: number }),
   fc.record({ kind: fc.constant("family" as const), family: name, param: name, options }),
 );
