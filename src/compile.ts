@@ -121,6 +121,7 @@ export async function compileGraph(graph: Graph, constants: Constants, options: 
   const context = {
     seed: options.seed ?? 0,
     rate: checkRate(options.rate),
+    maxLength: options.maxLength ?? defaultMaxLength,
     note: (m: string): void => void notes.push(m),
     warn: (m: string): void => void warnings.push(m),
   };

@@ -15,6 +15,8 @@ export interface PassContext {
   readonly seed: number;
   /** Multiplies every step size; 1 where absent. */
   readonly rate?: number | undefined;
+  /** Time steps of the longest sequence; unlimited where absent. */
+  readonly maxLength?: number | undefined;
   /** Records a fact worth telling the user (`recurve inspect` prints it), such as a residual. */
   readonly note: (message: string) => void;
   /** Reports something the user should know although the build goes on. */

@@ -12,6 +12,7 @@ import { describeUnstable, unstablePoles } from "../ssm/poles.ts";
 import { findStructure, type StructureChoice, structureChoices } from "../ssm/structure.ts";
 import { splitStates, type StatesBetween } from "../ssm/mimo.ts";
 import { type ContinuousSystem, type FirSystem, splitChannels, type StateSystem, tapsOf } from "../ssm/system.ts";
+import { describeWindow } from "../ssm/window.ts";
 import { commonPrefix, constantValue, constantWriter, type NewConstant, paramNames } from "./operands.ts";
 import type { Pass, PassContext } from "./pass.ts";
 
@@ -106,6 +107,8 @@ function structureNode(
       loc: node.loc,
     });
   }
+  const range = describeWindow(system, form.options, context.maxLength ?? Infinity);
+  if (range !== undefined) context.warn(`${prefix}: ${range}`);
   const found = findStructure(splitChannels(system, copies), copies * inputs * outputs, {
     choice: structureChoice(form),
     name: prefix,

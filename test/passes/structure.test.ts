@@ -1,6 +1,7 @@
 /** The passes init, structure and discretize on whole graphs: the meaning of a graph may not change. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { dense, model, sequence as channels, type BasisName } from "../../src/dsl/index.ts";
 import { graphBuilder } from "../../src/ir/build.ts";
 import { arg, call, constant, type Expr } from "../../src/ir/expr.ts";
 import type { Constant, Graph, Init, SsmForm, SystemEntries, TensorType, ValueId } from "../../src/ir/graph.ts";
@@ -9,7 +10,7 @@ import { complex } from "../../src/math/complex.ts";
 import { type Matrix, matrix } from "../../src/math/matrix.ts";
 import { type Random, random } from "../../src/math/random.ts";
 import { discretize } from "../../src/passes/discretize.ts";
-import { init } from "../../src/passes/init.ts";
+import { init as start } from "../../src/passes/init.ts";
 import type { Module } from "../../src/passes/pass.ts";
 import { structure } from "../../src/passes/structure.ts";
 import { basisOf } from "../../src/ssm/bases.ts";
@@ -87,7 +88,7 @@ function context(): { seed: number; notes: string[]; warnings: string[]; note: (
 /** Runs the three passes, checks that each keeps the meaning, and gives what they made and said. */
 function through(graph: Graph, H: number): { module: Module; notes: string[]; warnings: string[]; kind: string } {
   const log = context();
-  const started = init.run({ graph, constants: new Map() }, log);
+  const started = start.run({ graph, constants: new Map() }, log);
   const structured = structure.run(started, log);
   const module = discretize.run(structured, log);
   const run = (m: Module): Float64Array =>
@@ -127,7 +128,7 @@ describe("s4d", () => {
   test("storing one of each conjugate pair is the full complex system, exactly", () => {
     const { constants } = through(s4dGraph(2, 6, { init: "inv" }), 2).module;
     const graph = s4dGraph(2, 6, { init: "inv" });
-    const started = init.run({ graph, constants: new Map() }, context());
+    const started = start.run({ graph, constants: new Map() }, context());
     const [C, , decay, imag, D] = graph.nodes.flatMap((node) =>
       node.op === "param" ? [started.constants.get(node.name)?.data ?? new Float64Array()] : [],
     );
@@ -173,6 +174,39 @@ describe("s4d", () => {
       "layers.0:d",
       "layers.0:gain",
     ]);
+  });
+});
+
+describe("windows out of range", () => {
+  const warned = (
+    init: string,
+    state: number,
+    delta: number,
+    maxLength?: number,
+    options: Readonly<Record<string, number>> = {},
+  ): string[] => {
+    const { graph } = model("m", { u: channels(1) }, ({ u }) => ({
+      y: dense(u, { state, init: init as BasisName, delta: [delta, delta], name: "cell", ...options }),
+    }));
+    const log = { ...context(), maxLength };
+    structure.run(start.run({ graph, constants: new Map() }, log), log);
+    return log.warnings;
+  };
+
+  test("a window of fewer than 2 samples, or of over 100 times the longest sequence, is warned about with its samples", () => {
+    expect(warned("legt", 8, 1.5)).toEqual([
+      expect.stringMatching(/cell: legt .* window of 2 units of time, 1.33 samples at step size 1.5/),
+    ]);
+    expect(warned("fourier", 8, 0.5, 100, { window: 0.5 })).toEqual([expect.stringMatching(/1 samples at step size 0.5/)]);
+    expect(warned("lmu", 8, 1e-5, 100)).toEqual([
+      expect.stringMatching(/100000 samples .* more than 100 times the longest sequence of 100/),
+    ]);
+  });
+
+  test("what is in range, has no window, or is no longer the basis, is not", () => {
+    expect(warned("legt", 8, 0.01, 100)).toEqual([]);
+    expect(warned("legt", 8, 1e-5)).toEqual([]);
+    expect(warned("legs", 8, 3, 100)).toEqual([]);
   });
 });
 
@@ -402,7 +436,7 @@ describe("warnings and refusals", () => {
 
   const refuses = (graph: Graph, code: string, pass = discretize): void =>
     expect(() => {
-      const structured = structure.run(init.run({ graph, constants: new Map() }, context()), context());
+      const structured = structure.run(start.run({ graph, constants: new Map() }, context()), context());
       pass.run(structured, context());
     }).toThrowError(expect.objectContaining({ code }));
   const one = entriesOf(

@@ -16,10 +16,10 @@ import { discretizationNamed } from "../../src/ssm/discretizations.ts";
 import { evaluateSystem } from "../../src/ssm/evaluate.ts";
 import { findStructure, type StructureChoice, type Structured } from "../../src/ssm/structure.ts";
 import type { DenseSystem } from "../../src/ssm/system.ts";
-import { relativeError } from "../math/golden.ts";
+import { goldenCases, type GoldenComplex, relativeError, toComplex } from "../math/golden.ts";
 import { normalMatrix, randomMatrix, randomPoles, vector } from "../math/systems.ts";
 import { expectMeaning, expectOnDevice } from "../models/golden.ts";
-import { kernelOf, siso } from "./runs.ts";
+import { kernelOf, realForm, siso } from "./runs.ts";
 
 const seeds = fc.integer({ min: 0, max: 1e9 });
 const find = (system: DenseSystem, choice: StructureChoice, rule: string): Structured =>
@@ -166,6 +166,30 @@ describe("bases", () => {
     expect(found.system.structure).toBe("diagonal");
     expect(found.note).toMatch(/not orthogonal.*cond\(V\) = 4\.1e\+1/);
     sameKernel(system, found, "zoh", 1e-12);
+  });
+});
+
+interface Kernels {
+  readonly kind: "dplr" | "diag";
+  readonly init: string;
+  readonly N: number;
+  readonly lambda: GoldenComplex;
+  readonly P: GoldenComplex<number[][]>;
+  readonly B: GoldenComplex;
+  readonly C: GoldenComplex;
+  readonly results: readonly { dt: number; method: string; K: number[] }[];
+}
+
+describe("golden kernels of normal plus low rank, their matrices given as dense real ones, to 1e-11 of their scale", () => {
+  const cases = ["kernels.json", "kernels_n32.json"].flatMap((file) => goldenCases<Kernels>(file)).filter((c) => c.kind === "dplr");
+  test.each(cases.map((c) => [`${c.init} N=${c.N}`, c] as const))("%s", (_name, c) => {
+    const P = c.P.re.map((re, r) => toComplex({ re, im: c.P.im[r] ?? [] }));
+    const { A, B, C } = realForm(toComplex(c.lambda), P, toComplex(c.B), toComplex(c.C));
+    for (const { dt, method, K } of c.results) {
+      const { system } = find(siso(A, B, C, 0, dt), method === "bilinear" ? "dplr" : "auto", method);
+      expect(system.structure).toBe(method === "bilinear" ? "dplr" : "dense");
+      expect(relativeError(kernelOf(system, discretizationNamed(method), K.length), K)).toBeLessThan(1e-11);
+    }
   });
 });
 
