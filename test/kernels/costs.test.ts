@@ -12,6 +12,7 @@ import {
   embed,
   gelu,
   glu,
+  hippoLegs,
   layerNorm,
   linear,
   max,
@@ -123,6 +124,13 @@ describe("bytes", () => {
     expectBytes(everyProgram(await compileCase({ ...system, L }), { B: 2, L }));
     expectBytes(everyProgram(await compileCase({ ...system, structure: "dense", L, N: 6 }), { B: 2, L }));
     expectBytes(everyProgram(await compileCase({ ...system, structure: "dplr", discretization: "bilinear", L, seed: 6 }), { B: 2, L }));
+  });
+
+  test.each([32, 256])("coefficients of the whole past, where %i lanes are worth having", async (W) => {
+    const memory = model("memory", { u: sequence(3) }, ({ u }) => ({ y: silu(hippoLegs(u, { state: 16 })) }));
+    const ran = everyProgram(await compiled(memory), { B: 2, L: 40, W });
+    expectBytes(ran);
+    expectFlops(ran);
   });
 });
 

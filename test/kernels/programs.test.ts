@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compileGraph, type Compiled } from "../../src/compile.ts";
-import { conv, model, sequence } from "../../src/dsl/index.ts";
+import { conv, hippoLegs, model, sequence } from "../../src/dsl/index.ts";
 import type { Constants } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
 import { printGraph } from "../../src/ir/print.ts";
@@ -79,6 +79,23 @@ describe("results and accesses", () => {
     const whole = L <= 64 ? "direct_convolution" : F === 64 ? "fft_rows" : "fft_convolution";
     expect(ran.map((r) => r.kernel)).toEqual(expect.arrayContaining([whole, "conv_kernel", "conv_response", "conv_tail", "conv_taps"]));
   });
+
+  test.each([
+    [1, 1, 1, 256, "ssm_scaled_skewed"],
+    [5, 20, 2, 256, "ssm_scaled_skewed"],
+    [24, 9, 5, 256, "ssm_scaled_skewed"],
+    [70, 30, 2, 256, "ssm_scaled_skewed"],
+    [24, 9, 5, 32, "ssm_scaled"],
+    [300, 12, 1, 256, "ssm_scaled"],
+  ] as const)(
+    "%i coefficients of the whole past, %i steps of %i channels where %i lanes are worth having",
+    async (state, L, H, W, kernel) => {
+      const memory = model("memory", { u: sequence(H) }, ({ u }) => ({ c: hippoLegs(u, { state }) }));
+      const compiled = await compileGraph(memory.graph, new Map(), { maxLength: 64 });
+      const ran = checkPrograms(compiled, { inputs: new Map([["u", numbers([2, L, H], 3)]]), B: 2, L }, { W });
+      expect(new Set(ran.map((r) => r.kernel))).toEqual(new Set([kernel, "ssm_scaled"]));
+    },
+  );
 
   test("60 random models of all ops", { timeout: 120_000 }, async () => {
     for (const { module, inputs, B, L } of fc.sample(arbitraryModule({ smooth: true }), { numRuns: 60, seed: 20261123 })) {
