@@ -8,6 +8,7 @@ import { CompileError } from "./ir/error.ts";
 import type { Constants } from "./ir/graph.ts";
 import { init } from "./passes/init.ts";
 import { loadWeights } from "./weights/load.ts";
+import type { Scheme } from "./weights/scheme.ts";
 import { schemeNamed } from "./weights/schemes.ts";
 import { withTensorFile } from "./files.ts";
 
@@ -52,10 +53,14 @@ async function compileStages(path: string, options: BuildOptions): Promise<Built
     weights === undefined ? new Map() : await withTensorFile(weights, (file) => loadWeights(loaded.graph, file, scheme));
   const read = performance.now();
   onStage?.("compiling");
-  const compiled = await compileGraph(loaded.graph, constants, options);
+  const compiled = await compileGraph(loaded.graph, constants, { ...options, notes: weights === undefined ? [] : untoldBy(scheme) });
   const times = { typecheck: loaded.meta.typecheckMs, load: loaded.meta.otherMs, weights: read - start, compile: performance.now() - read };
   return { loaded, constants, compiled, times };
 }
+
+/** What the weights leave open, and so the model file alone says. */
+const untoldBy = ({ name, untold }: Scheme): readonly string[] =>
+  untold.length === 0 ? [] : [`weights: no tensor of the layout ${name} tells ${untold.join(", ")}; these are what the model file says`];
 
 /** The values of every parameter of the loaded graph: read from the weights, or made by `init` with the same seed. */
 export function valuesOf({ loaded, constants }: BuiltModel, seed = 0): Constants {

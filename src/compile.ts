@@ -33,6 +33,8 @@ export interface CompileOptions {
    * those of twice its rate. 1 where absent.
    */
   readonly rate?: number | undefined;
+  /** Facts known before, stated among the passes' own. */
+  readonly notes?: readonly string[] | undefined;
   /** Sees the module after every pass. */
   readonly onPass?: ((pass: Pass, module: Module) => void) | undefined;
 }
@@ -116,7 +118,7 @@ function reportCosts(lowered: Lowered): Manifest["costs"] {
  * Throws: CompileError where the model or an option is at fault.
  */
 export async function compileGraph(graph: Graph, constants: Constants, options: CompileOptions = {}): Promise<Compiled> {
-  const notes: string[] = [];
+  const notes = [...(options.notes ?? [])];
   const warnings: string[] = [];
   const context = {
     seed: options.seed ?? 0,

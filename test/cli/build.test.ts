@@ -167,6 +167,18 @@ describe("build", () => {
     expect(await hash("w.pt")).toBe(await hash("w.safetensors"));
   });
 
+  test("what the weights' layout does not tell is among the notes", async () => {
+    const folder = await scratch();
+    const weights = await tensorFile(folder, "w.safetensors", tinyWeights());
+    const model = await modelFile(folder, TINY.replace("\n});", '\n}, { weights: "s4model" });'));
+    const built = await cli("build", model, "--weights", weights, "-o", join(folder, "out"));
+    expect([built.code, built.err]).toEqual([0, ""]);
+    const { notes } = JSON.parse(await readFile(join(folder, "out", "manifest.json"), "utf8")) as { notes: string[] };
+    expect(notes).toContainEqual(
+      expect.stringMatching(/^weights: no tensor of the layout s4model tells prenorm, discretize, .*; these are what the model file says$/),
+    );
+  });
+
   test("output-not-ours: a folder of other things is left as it is", async () => {
     const folder = await scratch();
     await mkdir(join(folder, "out"));

@@ -2,13 +2,15 @@
 import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Constant, Constants } from "../../src/ir/graph.ts";
+import type { Constant, Constants, Graph } from "../../src/ir/graph.ts";
 import { graphBuilder } from "../../src/ir/build.ts";
 import { CompileError } from "../../src/ir/error.ts";
 import { loadWeights } from "../../src/weights/load.ts";
+import { openTensors } from "../../src/weights/open.ts";
 import { bytesSource, openSafetensors } from "../../src/weights/safetensors.ts";
 import { schemeNamed, schemes } from "../../src/weights/schemes.ts";
 import { writeSafetensors } from "../../src/weights/write.ts";
+import { stateDict, torchFile } from "../setup/torch-file.ts";
 
 /** Tensors by name, in float64. */
 type Tensors = Readonly<Record<string, Constant>>;
@@ -20,8 +22,8 @@ const counted = (...shape: readonly number[]): Constant =>
     Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => i + 1),
   );
 
-/** Loads tensors into parameters of these shapes. */
-async function load(scheme: string, params: Readonly<Record<string, readonly number[]>>, tensors: Tensors): Promise<Constants> {
+/** A graph of nothing but parameters of these shapes. */
+function graphOf(params: Readonly<Record<string, readonly number[]>>): Graph {
   const builder = graphBuilder("weights");
   const ids = Object.entries(params).map(([name, shape]) =>
     builder.param(
@@ -29,9 +31,13 @@ async function load(scheme: string, params: Readonly<Record<string, readonly num
       shape.map((size, i) => ({ name: `D${i}`, size })),
     ),
   );
-  const graph = builder.finish(ids.map((value, i) => ({ name: `o${i}`, value })));
+  return builder.finish(ids.map((value, i) => ({ name: `o${i}`, value })));
+}
+
+/** Loads tensors into parameters of these shapes. */
+async function load(scheme: string, params: Readonly<Record<string, readonly number[]>>, tensors: Tensors): Promise<Constants> {
   const written = Object.entries(tensors).map(([name, { shape, data }]) => ({ name, dtype: "F64" as const, shape, data }));
-  return loadWeights(graph, await openSafetensors(bytesSource(writeSafetensors(written), "w")), schemeNamed(scheme));
+  return loadWeights(graphOf(params), await openSafetensors(bytesSource(writeSafetensors(written), "w")), schemeNamed(scheme));
 }
 
 async function failure(...args: Parameters<typeof load>): Promise<CompileError> {
@@ -131,6 +137,11 @@ describe("s4block, s4model, sashimi, h3", () => {
     expectSame(await load("h3", shapesOf(tensors), tensors), tensors);
   });
 
+  test("a bias may be a column", async () => {
+    const loaded = await load("s4-v2", { "output_linear.0.bias": [2] }, { "output_linear.0.bias": counted(2, 1) });
+    expect(loaded.get("output_linear.0.bias")).toEqual(counted(2));
+  });
+
   test("how often a batch norm was trained belongs to no model", async () => {
     const loaded = await load(
       "s4block",
@@ -147,6 +158,18 @@ describe("s4-v3", () => {
     const older = rewrite(tensors, toVersion3);
     expect(Object.keys(older)).toContain("kernel.kernel.w_imag");
     expectSame(await load("s4-v3", shapesOf(tensors), older), tensors);
+  });
+
+  test("a file of torch.save in version 3", async () => {
+    const tensors = await golden("block_dplr_legs_ctilde");
+    const saved = Object.entries(rewrite(tensors, toVersion3)).map(([name, { shape, data }]) =>
+      name.endsWith(".L")
+        ? { name, shape, storage: "LongStorage", data: BigInt64Array.from(data, BigInt) }
+        : { name, shape, storage: "FloatStorage", data: Float32Array.from(data) },
+    );
+    const { value, storages } = stateDict(saved);
+    const file = await openTensors(bytesSource(torchFile(value, storages), "s4.pt"));
+    expectSame(await loadWeights(graphOf(shapesOf(tensors)), file, schemeNamed("s4-v3")), tensors);
   });
 
   test("blocks inside a backbone, where layer.layer was layer", async () => {
