@@ -75,6 +75,11 @@ export interface S4Options<C extends number = number> extends Named {
   readonly bandlimit?: number;
   /** `bilinear` for mode `dplr`, `zoh` for the others, where absent. `dss(L)`: zoh, every state's kernel of sum 1 over L steps. */
   readonly discretize?: Discretization | `dss(${number})`;
+  /**
+   * Steps after which the kernel is cut off, at the sampling rate of the weights. What the published code does to sequences longer than
+   * the ones it was told of, in its convolution only; here in every mode, so that modes agree. Whole kernels are cheaper.
+   */
+  readonly lMax?: number;
   /** The range that step sizes start from, uniform in the logarithm. */
   readonly delta?: readonly [low: number, high: number];
   readonly start?: S4Start;
@@ -167,6 +172,7 @@ function settingsOf(options: S4Options, mode: keyof typeof families): Options {
     real_transform: transforms.real,
     dt_transform: transforms.delta,
     dt_fast: options.fastDelta,
+    l_max: lengthOf(options.lMax),
   };
   const pairs = {
     imag_transform: transforms.imag,
@@ -185,6 +191,12 @@ function settingsOf(options: S4Options, mode: keyof typeof families): Options {
   const named = mode === "real" ? { init: realInit(options.init), ...given } : { init, ...given, ...pairs };
   const entries = Object.entries({ ...named, ...range });
   return Object.fromEntries(entries.flatMap(([key, value]) => (value === undefined ? [] : [[key, value] as const])));
+}
+
+function lengthOf(steps: number | undefined): number | undefined {
+  if (steps !== undefined && (!Number.isInteger(steps) || steps < 1))
+    fail("ssm-length", `a kernel cut off after ${steps} steps`, "give a whole number of steps, at least 1");
+  return steps;
 }
 
 function realInit(init: S4Init = "diag-real"): "real" | "random" {

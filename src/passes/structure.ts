@@ -7,6 +7,7 @@ import { arg, call } from "../ir/expr.ts";
 import type { Constant, Node, SsmForm, SsmNode, ValueId } from "../ir/graph.ts";
 import { dropDead, rebuild } from "../ir/rewrite.ts";
 import { discretizationNamed } from "../ssm/discretizations.ts";
+import { familyNamed } from "../ssm/families.ts";
 import { familySystem } from "../ssm/evaluate.ts";
 import { describeUnstable, unstablePoles } from "../ssm/poles.ts";
 import { findStructure, type StructureChoice, structureChoices } from "../ssm/structure.ts";
@@ -122,7 +123,8 @@ function structureNode(
 function finite(system: FirSystem, family: string, prefix: string, { loc }: SsmNode, { rate = 1, note, warn }: PassContext): Structured {
   if (!system.kernel.every(Number.isFinite)) throw notFinite("the kernel", prefix, loc);
   note(`${prefix}: ${family}, a finite response of ${system.taps} taps`);
-  if (rate !== 1) warn(`${prefix}: the taps of ${family} are made for one sampling rate and stay as they are`);
+  if (rate !== 1 && familyNamed(family).structure === "fir")
+    warn(`${prefix}: the taps of ${family} are made for one sampling rate and stay as they are`);
   return { prefix, system, inputs: 1, outputs: 1 };
 }
 

@@ -9,6 +9,7 @@ import type { Options } from "./family.ts";
 import { familyNamed } from "./families.ts";
 import { discretizeMimo } from "./mimo.ts";
 import { type ContinuousSystem, type FamilySystem, tapsOf } from "./system.ts";
+import { truncate, truncatedLength } from "./truncate.ts";
 
 type FormOf<S extends SsmForm["stage"]> = Extract<SsmForm, { stage: S }>;
 
@@ -55,7 +56,11 @@ export function familySystem(
     discretization: () => discretizationNamed(form.discretization, loc),
     loc,
   });
-  return rate === 1 || system.structure === "fir" ? system : { ...system, delta: system.delta.map((delta) => delta * rate) };
+  if (system.structure === "fir") return system;
+  const scaled = rate === 1 ? system : { ...system, delta: system.delta.map((delta) => delta * rate) };
+  const longest = form.options["l_max"];
+  if (typeof longest !== "number" || longest === 0 || (scaled.structure !== "diagonal" && scaled.structure !== "dplr")) return scaled;
+  return truncate(scaled, discretizationNamed(form.discretization, loc), truncatedLength(longest, rate), loc);
 }
 
 function missing(family: string, param: string, loc: SsmNode["loc"]): CompileError {

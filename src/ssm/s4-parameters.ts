@@ -36,6 +36,7 @@ export const storageOptions = {
   real_transform: { doc: "The map from A_real to -Re lambda.", default: "exp", choices: transformNames },
   dt_transform: { doc: "The map from inv_dt to the step size.", default: "exp", choices: transformNames },
   dt_fast: { doc: "Takes sinh of inv_dt first.", default: false },
+  l_max: { doc: "Steps after which the kernel is cut off, at the rate of the stored step sizes; 0 where it is not.", default: 0 },
   direction: {
     doc: "Whether this is the system that runs forwards in time, or the one that runs backwards.",
     default: "forward",

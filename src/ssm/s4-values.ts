@@ -25,9 +25,10 @@ export interface S4Rows {
 
 /**
  * The rows of `H` channels.
- * Throws: CompileError `ssm-shape`.
+ * Throws: CompileError `ssm-shape`, `ssm-length`.
  */
-export function s4Rows(sizes: Sizes, states: number, direction: string, loc?: Loc): S4Rows {
+export function s4Rows(sizes: Sizes, states: number, { direction, l_max }: StorageOptions, loc?: Loc): S4Rows {
+  checkLength("l_max", l_max, loc);
   const { H, G = 1, S = 1, P = 1, Q = 1, T = 1, M = 1 } = sizes;
   const fail = (message: string, fix: string): never => {
     throw new CompileError({ code: "ssm-shape", message, fix, loc });
@@ -50,6 +51,17 @@ export function s4Rows(sizes: Sizes, states: number, direction: string, loc?: Lo
     system: (h) => (h % G) % S,
     output: (h) => first + h,
   };
+}
+
+/** Throws: CompileError `ssm-length` where it is no number of steps. */
+export function checkLength(what: string, length: number, loc?: Loc): void {
+  if (Number.isSafeInteger(length) && length >= 0) return;
+  throw new CompileError({
+    code: "ssm-length",
+    message: `${what} is ${length}`,
+    fix: "give a whole number of steps, or 0 for none",
+    loc,
+  });
 }
 
 /** Step sizes. Shapes: `[H N]`. */

@@ -40,6 +40,17 @@ describe("ssm-length", () => {
     expect(() => evaluate({}, {}, { l_kernel: lone(length) })).toThrowError(refused("ssm-length", `l_kernel is ${length}`));
   });
 
+  test.each([1.5, -1])("l_max of %d is no number of steps", (l_max) => {
+    expect(() => evaluate({}, { l_max })).toThrowError(refused("ssm-length", `l_max is ${l_max}`));
+  });
+
+  test("a kernel cut off after more steps than C was made for contradicts it; after as many or fewer it does not", () => {
+    const made = { l_kernel: lone(64) };
+    expect(() => evaluate({}, { l_max: 65 }, made)).toThrowError(refused("ssm-length", "C was made for kernels of 64 steps"));
+    expect(() => evaluate({}, { l_max: 64 }, made)).not.toThrow();
+    expect(() => evaluate({}, { l_max: 65 })).not.toThrow();
+  });
+
   test("a system that does not change within L steps does not tell C from C (I - Abar^L)", () => {
     const still = { shape: [4, 2], data: new Float64Array(8) };
     const noP = { shape: [1, 4, 2, 2], data: new Float64Array(16) };

@@ -54,9 +54,11 @@ export interface GoldenBlock {
   readonly read: (name: string) => Promise<Constant>;
 }
 
+/** The kernel as long as the sequence, or cut off where the configuration says so. */
+export type Kernel = "whole" | "cut";
 type Features = Tensor<Seq<number>>;
 
-function s4Options(config: BlockConfig, length: number): S4Options {
+function s4Options(config: BlockConfig, length: number, kernel: Kernel): S4Options {
   const { disc, n_ssm, bandlimit, real_transform, dt_transform } = config;
   return {
     name: "layer",
@@ -70,6 +72,7 @@ function s4Options(config: BlockConfig, length: number): S4Options {
       ...(real_transform === undefined ? {} : { real: real_transform }),
       ...(dt_transform === undefined ? {} : { delta: dt_transform }),
     },
+    ...(kernel === "cut" && typeof config.l_max === "number" ? { lMax: config.l_max } : {}),
     ...(n_ssm === undefined ? {} : { ssms: n_ssm }),
     ...(bandlimit === undefined ? {} : { bandlimit }),
     ...(disc === undefined ? {} : { discretize: disc === "dss" ? (`dss(${length})` as const) : disc }),
@@ -84,9 +87,9 @@ function outputMap(y: Features, { d_model: width, final_act = "glu" }: BlockConf
 }
 
 /** The block as a graph of input `x` and output `y`, for sequences of `length` steps where the configuration needs to know. */
-export function blockGraph(config: BlockConfig, length: number): Graph {
+export function blockGraph(config: BlockConfig, length: number, kernel: Kernel): Graph {
   return model("block", { x: sequence(config.d_model) }, ({ x }) => {
-    const made: Features = s4(x, s4Options(config, length));
+    const made: Features = s4(x, s4Options(config, length, kernel));
     const halves = (z: Features): readonly [Features, Features] => split(z, [z.shape.H / 2, z.shape.H / 2] as const);
     const [first, second] = config.activation === "glu" ? halves(made) : [made, made];
     const activated = config.activation === "glu" ? mul(first, sigmoid(second)) : gelu(made);
@@ -95,11 +98,11 @@ export function blockGraph(config: BlockConfig, length: number): Graph {
 }
 
 /** Reads a golden block by its name. */
-export async function goldenBlock(name: string): Promise<GoldenBlock> {
+export async function goldenBlock(name: string, kernel: Kernel = "whole"): Promise<GoldenBlock> {
   const { config } = JSON.parse(readFileSync(new URL(`${name}.json`, folder), "utf8")) as { readonly config: BlockConfig };
   const io = await tensors(`${name}.io.safetensors`);
   const length = io.entries.get("x")?.shape[1] ?? 0;
-  const graph = blockGraph(config, length);
+  const graph = blockGraph(config, length, kernel);
   const constants = await loadWeights(graph, await tensors(`${name}.safetensors`), schemeNamed(undefined));
   const read = async (tensor: string): Promise<Constant> => ({ shape: io.entries.get(tensor)?.shape ?? [], data: await io.read(tensor) });
   return { config, graph, constants, names: new Set(io.entries.keys()), read };

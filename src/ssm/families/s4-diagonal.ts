@@ -6,7 +6,7 @@
 import { type Complex, complexArray, complexAt, div, exp, expm1, mul, scale } from "../../math/complex.ts";
 import { defineFamily } from "../family.ts";
 import { channelParams, channelStarts, pairOptions, pairParams, pairStarts } from "../s4-parameters.ts";
-import { pairValues, s4Rows } from "../s4-values.ts";
+import { checkLength, pairValues, s4Rows } from "../s4-values.ts";
 
 /** b / (e^z - 1) */
 function normalized(b: Complex, z: Complex): Complex {
@@ -27,9 +27,10 @@ export const s4Diagonal = defineFamily({
   },
   init: { ...pairStarts, ...channelStarts },
   system: (values, sizes, options, { loc }) => {
-    const rows = s4Rows(sizes, sizes.N / 2, options.direction, loc);
+    const rows = s4Rows(sizes, sizes.N / 2, options, loc);
     const system = { structure: "diagonal", pairs: true, ...pairValues(rows, values, options) } as const;
     const { softmax_length: length } = options;
+    checkLength("softmax_length", length, loc);
     if (length === 0) return system;
     const exponent = (i: number): Complex => scale(complexAt(system.A, i), (system.delta[i] ?? NaN) * length);
     return { ...system, pairs: false, B: complexArray(system.delta.length, (i) => normalized(complexAt(system.B, i), exponent(i))) };

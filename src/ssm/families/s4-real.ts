@@ -36,7 +36,7 @@ export const s4Real = defineFamily({
     ...channelStarts,
   },
   system: ({ A_real, B, C, inv_dt, D }, sizes, options, { loc }) => {
-    const rows = s4Rows(sizes, sizes.N, options.direction, loc);
+    const rows = s4Rows(sizes, sizes.N, options, loc);
     const { channels, states } = rows;
     const { value } = transformNamed(options.real_transform);
     const each = (stored: Values, row: (h: number) => number, f: (x: number) => number): Float64Array =>

@@ -6,7 +6,7 @@
 import { CompileError } from "../../ir/error.ts";
 import { defineFamily } from "../family.ts";
 import { channelParams, channelStarts, pairOptions, pairParams, pairStarts, startP } from "../s4-parameters.ts";
-import { lowRankValues, pairValues, s4Rows } from "../s4-values.ts";
+import { checkLength, lowRankValues, pairValues, s4Rows } from "../s4-values.ts";
 import type { DplrSystem } from "../system.ts";
 import { outputOfTruncated } from "../truncated-output.ts";
 
@@ -26,7 +26,7 @@ export const s4 = defineFamily({
   options: pairOptions,
   init: { ...pairStarts, P: startP, l_kernel: () => () => 0, ...channelStarts },
   system: (values, sizes, options, { discretization, loc }) => {
-    const rows = s4Rows(sizes, sizes.N / 2, options.direction, loc);
+    const rows = s4Rows(sizes, sizes.N / 2, options, loc);
     const system: DplrSystem = {
       structure: "dplr",
       rank: values.P.shape[0] ?? 0,
@@ -35,11 +35,12 @@ export const s4 = defineFamily({
     };
     const length = values.l_kernel.at(0);
     if (length === 0) return system;
-    if (!Number.isInteger(length) || length < 0)
+    checkLength("l_kernel", length, loc);
+    if (length < options.l_max)
       throw new CompileError({
         code: "ssm-length",
-        message: `l_kernel is ${length}`,
-        fix: "give the whole number of steps that C was made for, or 0 where it is C itself",
+        message: `C was made for kernels of ${length} steps (l_kernel), while the kernel is cut off after ${options.l_max} (l_max)`,
+        fix: "give the l_max that the weights were trained with, at most l_kernel, or none",
         loc,
       });
     return { ...system, C: outputOfTruncated(system, discretization(), length, loc) };
