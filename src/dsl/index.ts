@@ -52,7 +52,7 @@ export {
   type UnaryOfBoth,
 } from "./pointwise.ts";
 export { s4, type PoleRule, type S4Basis, type S4Init, type S4Options, type S4Start, type TransformName, type WithOutputs } from "./s4.ts";
-export { concat, first, last, max, mean, ofWidth, pack, split, unpack, type Pool } from "./shape.ts";
+export { concat, first, last, max, mean, ofWidth, pack, sample, split, unpack, type Pool } from "./shape.ts";
 export {
   dense,
   param,
@@ -68,6 +68,21 @@ export {
   type Structure,
   type SystemMatrices,
 } from "./ssm.ts";
-export type { Blocks, Channels, Ids, Packed, Pooled, Seq, SeqAt, Sequence, Steps, Tensor, Unpacked, Vec, WithWidth } from "./tensor.ts";
+export type {
+  Blocks,
+  Channels,
+  Ids,
+  Packed,
+  Pooled,
+  Sampled,
+  Seq,
+  SeqAt,
+  Sequence,
+  Steps,
+  Tensor,
+  Unpacked,
+  Vec,
+  WithWidth,
+} from "./tensor.ts";
 export { delay, reverse } from "./time.ts";
 export { scope, type Named } from "./trace.ts";

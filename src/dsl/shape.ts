@@ -7,6 +7,7 @@ import {
   type Channels,
   type Packed,
   type Pooled,
+  type Sampled,
   type Sequence,
   type Tensor,
   type Unpacked,
@@ -80,7 +81,13 @@ export function concat<S extends Channels>(x: Tensor<S>, ...others: readonly Any
  */
 export function pack<S extends Sequence, const P extends number>(x: Tensor<S>, by: P): Tensor<Packed<S, P>> {
   const shape = { L: `${x.shape.L}/${by}`, H: x.shape.H * by };
-  return makeTensor(shape as unknown as Packed<S, P>, trace().builder.pack(valueOf(x), by, here()), trace());
+  return makeTensor(shape as unknown as Packed<S, P>, trace().builder.pack(valueOf(x), by, undefined, here()), trace());
+}
+
+/** Of every `by` steps one: the first, or that at `offset`. In a stream it comes with the last step of its block. */
+export function sample<S extends Sequence, const P extends number>(x: Tensor<S>, by: P, offset = 0): Tensor<Sampled<S, P>> {
+  const shape = { L: `${x.shape.L}/${by}`, H: x.shape.H };
+  return makeTensor(shape as unknown as Sampled<S, P>, trace().builder.pack(valueOf(x), by, offset, here()), trace());
 }
 
 /**

@@ -55,6 +55,8 @@ export type WithWidth<S extends Channels, W extends number> = Expand<{ readonly 
 export type Pooled<S extends Sequence> = Vec<S["H"]>;
 /** `S` with `P` steps in one; how many channels that makes, the type checker does not say. */
 export type Packed<S extends Sequence, P extends number> = SeqAt<`${S["L"]}/${P}`, number>;
+/** `S` with one step of `P`. */
+export type Sampled<S extends Sequence, P extends number> = SeqAt<`${S["L"]}/${P}`, S["H"]>;
 /** `S` with `P` steps for one. */
 export type Unpacked<S extends Sequence, P extends number> = SeqAt<S["L"] extends `${infer L extends Steps}/${P}` ? L : never, number>;
 /** One tensor of dims `S` for every element of the tuple `A`. */

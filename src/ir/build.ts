@@ -20,7 +20,8 @@ export interface GraphBuilder {
   /** With a step: every `step`-th channel from `start`, `size` of them. */
   readonly slice: (x: ValueId, start: number, size: number, loc?: Loc, step?: number) => ValueId;
   readonly concat: (args: readonly ValueId[], loc?: Loc) => ValueId;
-  readonly pack: (x: ValueId, by: number, loc?: Loc) => ValueId;
+  /** `only`: of each block only that step, instead of all. */
+  readonly pack: (x: ValueId, by: number, only?: number, loc?: Loc) => ValueId;
   readonly unpack: (x: ValueId, by: number, loc?: Loc) => ValueId;
   readonly reverse: (x: ValueId, loc?: Loc) => ValueId;
   /** Adds a finished node as it is, its args already numbered in this graph. */
@@ -63,7 +64,10 @@ export function graphBuilder(name: string): GraphBuilder {
       return add({ ...node, type: inferType(node, types([x]), size) });
     },
     concat: (args, loc) => add({ op: "concat", args, loc, type: inferType({ op: "concat", args, loc }, types(args)) }),
-    pack: (x, by, loc) => add({ op: "pack", by, args: [x], loc, type: inferType({ op: "pack", by, args: [x], loc }, types([x])) }),
+    pack: (x, by, only, loc) => {
+      const node = { op: "pack", by, ...(only === undefined ? {} : { only }), args: [x], loc } as const;
+      return add({ ...node, type: inferType(node, types([x])) });
+    },
     unpack: (x, by, loc) => add({ op: "unpack", by, args: [x], loc, type: inferType({ op: "unpack", by, args: [x], loc }, types([x])) }),
     reverse: (x, loc) => add({ op: "reverse", args: [x], loc, type: inferType({ op: "reverse", args: [x], loc }, types([x])) }),
     finish: (outputs) => ({ name, nodes, outputs }),

@@ -115,6 +115,8 @@ export interface ReverseNode extends NodeBase {
 export interface PackNode extends NodeBase {
   readonly op: "pack";
   readonly by: number;
+  /** Of the block only this step, counted from 0: the channels stay as they are. */
+  readonly only?: number | undefined;
 }
 /**
  * Takes blocks apart, one step of the slower sequence later: in the block of `by` steps that ends with step k of the

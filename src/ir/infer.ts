@@ -8,11 +8,13 @@ import {
   lengthAt,
   type MatmulNode,
   type Node,
+  type PackNode,
   rateOf,
   ssmArity,
   type SsmForm,
   ssmOperandShapes,
   type TensorType,
+  type UnpackNode,
 } from "./graph.ts";
 
 type Untyped<N> = N extends Node ? Omit<N, "type"> : never;
@@ -115,12 +117,16 @@ function matmulType(
 }
 
 /** `x` with one step where it has `by` (by > 1), or `1/by` where it has one. */
-function resampled(x: TensorType, by: number, node: { readonly op: "pack" | "unpack"; readonly loc?: Loc | undefined }): TensorType {
+function resampled(x: TensorType, node: Untyped<PackNode> | Untyped<UnpackNode>): TensorType {
+  const { by } = node;
   needSequence(x, node.op, node.loc);
   if (!Number.isInteger(by) || by < 1) mismatch(`${node.op} by ${by}`, "give a whole number of steps, at least 1", node.loc);
-  const packs = node.op === "pack";
-  const rate = packs ? rateOfType(x) * by : rateOfType(x) / by;
-  const width = packs ? channelsOf(x, node.op, node.loc) * by : channelsOf(x, node.op, node.loc) / by;
+  const only = node.op === "pack" ? node.only : undefined;
+  if (only !== undefined && !(Number.isInteger(only) && only >= 0 && only < by))
+    mismatch(`step ${only} of blocks of ${by}`, `give a step from 0 to ${by - 1}`, node.loc);
+  const rate = node.op === "pack" ? rateOfType(x) * by : rateOfType(x) / by;
+  const channels = channelsOf(x, node.op, node.loc);
+  const width = node.op === "unpack" ? channels / by : only === undefined ? channels * by : channels;
   if (!Number.isInteger(rate))
     mismatch(
       `unpack of ${formatDims(x.dims)} by ${by} gives more steps than the input has`,
@@ -254,7 +260,7 @@ function baseType(
     }
     case "pack":
     case "unpack":
-      return resampled(x, node.by, node);
+      return resampled(x, node);
     case "reverse":
       if (!isSequence(x))
         mismatch(`only a sequence can be reversed, got ${formatDims(x.dims)}`, "apply it before pooling over L", node.loc);

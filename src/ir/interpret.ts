@@ -192,7 +192,7 @@ function anchor(run: Run, node: AnchorNode, id: ValueId, args: readonly Value[])
 function resampled(run: Run, node: PackNode | UnpackNode, id: ValueId, x: Value): Value {
   const y = empty(run, node.type.dims);
   const [fast, move] = node.op === "pack" ? [x, pack] : [y, unpack];
-  run.after.set(id, move(spanAt(run, rateOfType(fast)), x, node.by, y, run.before.nodes.get(id)));
+  run.after.set(id, move(spanAt(run, rateOfType(fast)), x, node, y, run.before.nodes.get(id)));
   return y;
 }
 

@@ -220,8 +220,17 @@ export function dense(span: Span, system: DenseSystem, u: Value, y: Value, befor
   return state;
 }
 
-/** y[k, h by + s] = x[k by + s, h], `span` that of x; gives the steps of the block that is not full, by their place in it. */
-export function pack(span: Span, x: Value, by: number, y: Value, before: Float64Array | undefined): Float64Array {
+/**
+ * y[k, h by + s] = x[k by + s, h], or y[k, h] = x[k by + only, h], `span` that of x; gives the steps of the block that is not
+ * full, by their place in it.
+ */
+export function pack(
+  span: Span,
+  x: Value,
+  { by, only }: { readonly by: number; readonly only?: number | undefined },
+  y: Value,
+  before: Float64Array | undefined,
+): Float64Array {
   const { B, L, position } = span;
   const H = last(x.shape);
   const state = before?.slice() ?? new Float64Array(B * by * H);
@@ -230,8 +239,9 @@ export function pack(span: Span, x: Value, by: number, y: Value, before: Float64
       const s = (position + t) % by;
       for (let h = 0; h < H; h++) state[(b * by + s) * H + h] = num(x.data, (b * L + t) * H + h);
       if (s < by - 1) continue;
-      for (let c = 0; c < H * by; c++)
-        y.data[(b * at(y.shape, 1) + k) * H * by + c] = num(state, (b * by + (c % by)) * H + Math.floor(c / by));
+      const [first, count] = only === undefined ? [0, by] : [only, 1];
+      for (let c = 0; c < H * count; c++)
+        y.data[(b * at(y.shape, 1) + k) * H * count + c] = num(state, (b * by + first + (c % count)) * H + Math.floor(c / count));
       k++;
     }
   }
@@ -239,7 +249,7 @@ export function pack(span: Span, x: Value, by: number, y: Value, before: Float64
 }
 
 /** y[k by + s, h] = x[k - 1, h by + s], `span` that of y; gives the last step of x, which the next block is made of. */
-export function unpack(span: Span, x: Value, by: number, y: Value, before: Float64Array | undefined): Float64Array {
+export function unpack(span: Span, x: Value, { by }: { readonly by: number }, y: Value, before: Float64Array | undefined): Float64Array {
   const { B, L, position } = span;
   const H = last(y.shape);
   const state = before?.slice() ?? new Float64Array(B * H * by);

@@ -214,7 +214,13 @@ const parsers: { readonly [K in Op]: (c: Cursor, type: TensorType) => Node } = {
     args: c.values(),
   }),
   concat: (c, type) => ({ op: "concat", type, args: c.values() }),
-  pack: (c, type) => ({ op: "pack", type, by: c.attribute("by"), args: c.values() }),
+  pack: (c, type) => ({
+    op: "pack",
+    type,
+    by: c.attribute("by"),
+    ...(c.tries("only=") ? { only: c.number64() } : {}),
+    args: c.values(),
+  }),
   unpack: (c, type) => ({ op: "unpack", type, by: c.attribute("by"), args: c.values() }),
   reverse: (c, type) => ({ op: "reverse", type, args: c.values() }),
 };

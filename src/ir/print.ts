@@ -97,7 +97,7 @@ const attributePrinters: { readonly [K in Op]: (node: NodeOf<K>) => string[] } =
   embed: () => [],
   slice: (node) => [`start=${node.start}`, ...(node.step === undefined ? [] : [`step=${node.step}`])],
   concat: () => [],
-  pack: (node) => [`by=${node.by}`],
+  pack: (node) => [`by=${node.by}`, ...(node.only === undefined ? [] : [`only=${node.only}`])],
   unpack: (node) => [`by=${node.by}`],
   reverse: () => [],
 };

@@ -91,6 +91,10 @@ describe("the meaning of each op", () => {
     expect(rest.y).toEqual([3, 4, 30, 40]);
     expect(evaluate(twoRates, {}, { u: u(5, 50) }, rest.after).y).toEqual([]);
   });
+  test("pack of only one step: the channels stay", () => {
+    const got = evaluate(`${input}\n%1: [B L/2 H=2] = pack by=2 only=1 %0`, {}, { u: u(1, 10, 2, 20, 3, 30) });
+    expect(got.y).toEqual([2, 20]);
+  });
   test("unpack: the steps of a block, one step of the slower sequence later, zeros first", () => {
     const lines = `${twoRates}\n%2: [B L H=2] = unpack by=2 %1`;
     const got = evaluate(lines, {}, { u: u(1, 10, 2, 20, 3, 30) });

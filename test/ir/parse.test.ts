@@ -120,7 +120,10 @@ function node(op: Op): fc.Arbitrary<Node> {
     case "concat":
       return fc.record({ ...base, op: fc.constant(op) });
     case "pack":
-      return fc.record({ ...base, op: fc.constant(op), by: size });
+      return fc.oneof(
+        fc.record({ ...base, op: fc.constant(op), by: size }),
+        fc.record({ ...base, op: fc.constant(op), by: size, only: fc.nat(511) }),
+      );
     case "unpack":
       return fc.record({ ...base, op: fc.constant(op), by: size });
     case "reverse":

@@ -86,6 +86,7 @@ describe("verifyGraph", () => {
       `${u}\n%1: [B L/2 H=4] = pack by=2 %0\n%2: [B L/2 H=2] = slice start=0 %1\n%3: [B L H=2] = map {($0 + $1)} %0 %2\nreturn y: %3`,
       "dim L is L/2 in [B L/2 H=2] and L in [B L H=2]",
     ],
+    ["a step that its block has not", `${u}\n%1: [B L/2 H=2] = pack by=2 only=2 %0\nreturn y: %1`, "step 2 of blocks of 2"],
     ["an unpack beyond the input's rate", `${u}\n%1: [B L H=1] = unpack by=2 %0\nreturn y: %1`, "gives more steps than the input has"],
     [
       "an unpack of channels that do not split",

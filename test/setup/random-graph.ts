@@ -241,7 +241,7 @@ const table: { readonly [K in Step]: (s: Scene) => ValueId } = {
   tower: (s) => {
     const x = sequence(s);
     const [by, again] = packed(s.pick);
-    const low = layer(s, s.b.pack(x, by));
+    const low = layer(s, s.b.pack(x, by, s.int(4) === 0 ? s.int(by) : undefined));
     const lowest = s.b.unpack(linear(s, layer(s, s.b.pack(low, again)), again * 2), again);
     if (s.int(6) === 0) return s.b.pool(low, poolKinds[s.int(4)] ?? "mean");
     const both = s.b.map(call("add", arg(0), arg(1)), [linear(s, low, 2), lowest]);

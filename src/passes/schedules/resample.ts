@@ -41,14 +41,15 @@ function keep(name: string, x: ValueId, block: number, place: (at: Coords) => KE
 }
 
 function lowerPack(node: PackNode, id: ValueId, context: LowerContext): void {
-  const { by } = node;
+  const { by, only } = node;
+  const [first, count] = only === undefined ? [0, by] : [only, 1];
   const [x = bug("pack")] = node.args;
   const size = elements(node.type, context.entry);
   const cost = { flops: 0, bytes: `8*${size}`, minimum: `8*${size}` };
   const channels = channelsOf(sourceOf(node, context).type);
   if (context.entry !== "step") {
     everyElement("pack", node, id, context, cost, (k, at) => {
-      const from = { b: at.b, c: div(at.c, by), l: add(mul(at.l, by), mod(at.c, by)) };
+      const from = { b: at.b, c: div(at.c, count), l: add(add(mul(at.l, by), first), mod(at.c, count)) };
       write(k, context.result(id), at, read(k, sourceOf(node, context), from, mul(dim("L"), by)));
     });
     return;
@@ -57,7 +58,7 @@ function lowerPack(node: PackNode, id: ValueId, context: LowerContext): void {
   const index = (b: KExpr, s: KExpr, c: KExpr): KExpr => add(mul(add(mul(b, by), s), channels), c);
   keep("pack_keep", x, block, ({ b, c }) => index(b, mod(dim("pos"), by), c), context, context.rate / by);
   everyElement("pack_take", node, id, context, cost, (k, at) =>
-    write(k, context.result(id), at, k.load(k.bind(block), index(at.b, mod(at.c, by), div(at.c, by)))),
+    write(k, context.result(id), at, k.load(k.bind(block), index(at.b, add(mod(at.c, count), first), div(at.c, count)))),
   );
 }
 
