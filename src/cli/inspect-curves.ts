@@ -7,8 +7,8 @@ import { drawing, escapeHtml, formatNumber, formatSeconds, linearScale, logScale
 const COLOURS = 6;
 const colour = (i: number): string => `c${i % COLOURS}`;
 
-const WIDTH = 420;
-const HEIGHT = 230;
+const WIDTH = 380;
+const HEIGHT = 226;
 /** Pixels around the axes. */
 const LEFT = 62;
 const RIGHT = 14;
@@ -139,7 +139,8 @@ export function drawBasis(curves: readonly InspectCurve[]): string {
 /** One channel's response to a unit impulse. To the scale of what follows the first step, which also holds D and may leave the drawing. */
 export function drawImpulse(channel: number, values: Float64Array): string {
   const [width, height, foot] = [220, 84, 16];
-  const scale = values.subarray(Math.min(1, values.length - 1)).reduce((most, v) => Math.max(most, Math.abs(v)), 1e-300);
+  const most = values.subarray(Math.min(1, values.length - 1)).reduce((size, v) => Math.max(size, Math.abs(v)), 0);
+  const scale = most || 1;
   const on = {
     x: linearScale([0, Math.max(1, values.length - 1)], [2, width - 2], 3),
     y: linearScale([-scale, scale], [height - foot - 3, 3]),
@@ -149,8 +150,8 @@ export function drawImpulse(channel: number, values: Float64Array): string {
   const body =
     `<path class="axis" d="M0 ${middle}H${width}"/><path class="curve c0" d="${path(points, on)}"/>` +
     on.x.ticks.map((t) => textAt(Math.min(width - 14, Math.max(6, on.x.at(t))), height - 3, formatNumber(t))).join("");
-  const label = `Impulse response of channel ${channel} over ${values.length} samples, at most ${formatNumber(scale)} after the first`;
-  return `<figure>${drawing("impulse", width, height, label, body)}<figcaption>channel ${channel}, ±${escapeHtml(formatNumber(scale))}</figcaption></figure>`;
+  const label = `Impulse response of channel ${channel} over ${values.length} samples, at most ${formatNumber(most)} after the first`;
+  return `<figure>${drawing("impulse", width, height, label, body)}<figcaption>channel ${channel}, ±${formatNumber(most)}</figcaption></figure>`;
 }
 
 /** How many poles have which time constant. `unit` such as `samples`. */

@@ -24,6 +24,8 @@ export interface InspectDispatch {
   /** The program it belongs to: a mode, `step`, or `prepare`. */
   readonly entry: string;
   readonly kernel: string;
+  /** In a step: it runs every so many steps only, and its costs are their share. */
+  readonly every: number;
   readonly flops: number;
   /** Bytes read and written in device memory. */
   readonly bytes: number;
@@ -85,8 +87,8 @@ export interface InspectSystem {
   readonly discrete: readonly (readonly [number, number])[];
   /** Channels whose poles are drawn. */
   readonly poleChannels: number;
-  /** Whether every pole stands for itself and its conjugate, which is then drawn hollow. */
-  readonly pairs: boolean;
+  /** Whether each also stands for its conjugate, which is then drawn in another colour. */
+  readonly mirrored: boolean;
   /** Of the poles of `spreadChannels` channels: 1/|Re lambda| in the model's time, and samples until a discrete pole has decayed by e. */
   readonly timeConstants: Spread | undefined;
   readonly memory: Spread | undefined;
@@ -100,6 +102,8 @@ export interface InspectSystem {
 }
 
 export interface InspectData {
+  /** Why there are no other modes. */
+  readonly refused: readonly string[];
   readonly name: string;
   /** One line under the title, such as the version and the modes. */
   readonly summary: string;

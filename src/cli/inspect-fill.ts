@@ -4,6 +4,7 @@ import { evaluatePlan } from "../codegen/plan-source.ts";
 import { bug, formatLoc, type Loc } from "../ir/error.ts";
 import { isAnchor, ownArity, type Graph, type Node } from "../ir/graph.ts";
 import { printExpr, printType } from "../ir/print.ts";
+import { refusalText } from "../passes/describe.ts";
 import { evaluateSize, dimsFor, estimateDispatch, type ModeChoice } from "../passes/mode.ts";
 import type { Module } from "../passes/pass.ts";
 import type { DispatchCost, MemorySlot, ProgramCosts } from "../passes/lowered.ts";
@@ -31,6 +32,7 @@ export function inspectData(compiled: Compiled, modules: ReadonlyMap<string, Mod
       choiceOf("whole sequence", choice.whole, length),
       ...(choice.resume === undefined ? [] : [choiceOf("continue a stream", choice.resume, length)]),
     ],
+    refused: compiled.lowered.refused.map(refusalText),
     dispatches: dispatchesOf(compiled, plan, d),
     memory: memoryOf(compiled, plan, d).toSorted((a, b) => Number(b.entry === first) - Number(a.entry === first)),
     systems: systemsOf(after("structure"), after("discretize")),
@@ -98,16 +100,18 @@ function dispatchesOf({ lowered }: Compiled, plan: Plan, d: Dims): InspectDispat
         const cost = own[i];
         if (cost === undefined || (cost.when !== undefined && evaluateSize(cost.when, at) === 0)) return [];
         const kernel = plan.kernels[dispatch.kernel] ?? bug(`no kernel ${dispatch.kernel}`);
+        const every = entry === "step" ? cost.rate : 1;
         const { flops, bytes, minimum, seconds } = estimateDispatch(cost, at);
         const workgroupBytes = kernel.shared?.(dispatch.constants?.(at) ?? {}) ?? 0;
         return [
           {
             entry: name,
             kernel: kernel.name,
-            flops,
-            bytes,
-            minimumBytes: minimum,
-            seconds,
+            every,
+            flops: flops / every,
+            bytes: bytes / every,
+            minimumBytes: minimum / every,
+            seconds: seconds / every,
             workgroupBytes,
             grid: dispatch.grid(at),
             wgsl: kernel.wgsl,

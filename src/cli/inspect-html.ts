@@ -12,7 +12,7 @@ export type * from "./inspect-data.ts";
 export function renderInspectPage(data: InspectData): string {
   const sections = [
     section("Graph", `<div class="wide">${drawGraph(data.nodes)}</div>`),
-    section("Modes", data.choices.map(choice).join("")),
+    section("Modes", data.choices.map(choice).join("") + data.refused.map((why) => `<p>${escapeHtml(why)}</p>`).join("")),
     section("Kernels", `<p>At B = ${data.at.B}, L = ${data.at.L}.</p>${kernels(data.dispatches)}`),
     section("Memory", data.memory.map(memory).join("")),
     section("State spaces", data.systems.map(system).join("")),
@@ -67,7 +67,7 @@ function entryRows(entry: string, dispatches: readonly InspectDispatch[]): strin
   const [bytes, minimum] = [total(dispatches, (d) => d.bytes), total(dispatches, (d) => d.minimumBytes)];
   const seconds = total(dispatches, (d) => d.seconds);
   const row = (d: InspectDispatch): string =>
-    `<tr><th scope="row">${escapeHtml(d.kernel)}</th><td>${d.grid.join(" × ")}</td><td>${formatCount(d.flops)}</td><td>${formatBytes(d.bytes)}</td><td>${ratio(d.bytes, d.minimumBytes)}</td><td>${d.workgroupBytes === 0 ? "" : formatBytes(d.workgroupBytes)}</td>` +
+    `<tr><th scope="row">${escapeHtml(d.every === 1 ? d.kernel : `${d.kernel}, every ${d.every} steps`)}</th><td>${d.grid.join(" × ")}</td><td>${formatCount(d.flops)}</td><td>${formatBytes(d.bytes)}</td><td>${ratio(d.bytes, d.minimumBytes)}</td><td>${d.workgroupBytes === 0 ? "" : formatBytes(d.workgroupBytes)}</td>` +
     `<td>${formatSeconds(d.seconds)}<span class="meter"><span style="inline-size:${((100 * d.seconds) / seconds).toFixed(1)}%"></span></span></td></tr>`;
   const sum = `<tr class="sum"><th scope="row">${dispatches.length === 1 ? "1 dispatch" : `${dispatches.length} dispatches`}</th><td></td><td>${formatCount(total(dispatches, (d) => d.flops))}</td><td>${formatBytes(bytes)}</td><td>${ratio(bytes, minimum)}</td><td></td><td>${formatSeconds(seconds)}</td></tr>`;
   return `<tbody><tr class="entry"><th scope="rowgroup" colspan="7">${escapeHtml(entry)}</th></tr>${dispatches.map(row).join("")}${sum}</tbody>`;
@@ -106,9 +106,11 @@ function system(s: InspectSystem): string {
       : "",
     s.timeConstants === undefined ? "" : drawSpread(`Time constants 1/|Re λ|${counted}`, "units of time", s.timeConstants),
     s.memory === undefined ? "" : drawSpread(`Memory, decay by e${counted}`, "samples", s.memory),
-    drawSpectrum(s.spectrum),
+    s.spectrum.length > 0 ? drawSpectrum(s.spectrum) : "",
     s.basis.length > 0 ? drawBasis(s.basis) : "",
-    `<figure><figcaption>Impulse responses, samples${ofChannels(s.impulses.length, s.channels)}</figcaption><div class="impulses">${impulses}</div></figure>`,
+    impulses === ""
+      ? ""
+      : `<figure><figcaption>Impulse responses, samples${ofChannels(s.impulses.length, s.channels)}</figcaption><div class="impulses">${impulses}</div></figure>`,
   ];
   return `<article><h3>${escapeHtml(s.name)}</h3><p>${escapeHtml(s.form)}</p><div class="plots">${plots.join("")}</div></article>`;
 }

@@ -13,11 +13,13 @@ function edgePath(points: readonly Point[]): string {
   if (first === undefined) return "";
   let d = `M${px(first.x)} ${px(first.y)}`;
   let from = first;
-  for (const to of rest) {
-    const middle = px((from.y + to.y) / 2);
-    d += `C${px(from.x)} ${middle} ${px(to.x)} ${middle} ${px(to.x)} ${px(to.y)}`;
-    from = to;
-  }
+  rest.forEach((to, i) => {
+    // Past a row that the edge leads through: straight down beside its boxes.
+    const through = i === rest.length - 1 ? 0 : BOX / 2;
+    const middle = px((from.y + to.y - through) / 2);
+    d += `C${px(from.x)} ${middle} ${px(to.x)} ${middle} ${px(to.x)} ${px(to.y - through)}${through === 0 ? "" : `V${px(to.y + through)}`}`;
+    from = { x: to.x, y: to.y + through };
+  });
   return `<path class="edge" d="${d}"/>`;
 }
 

@@ -17,10 +17,10 @@ type Poles = readonly (readonly [number, number])[];
 const dots = (kind: string, poles: Poles, x: Scale, y: Scale): string =>
   `<path class="${kind}" d="${poles.map(([re, im]) => `M${px(x.at(re))} ${px(y.at(im))}h0`).join("")}"/>`;
 
-function plane(label: string, x: Scale, y: Scale, behind: string, { poles, pairs }: { poles: Poles; pairs: boolean }): string {
+function plane(label: string, x: Scale, y: Scale, behind: string, { poles, mirrored }: { poles: Poles; mirrored: boolean }): string {
   const [right, bottom] = [LEFT + SIDE, TOP + SIDE];
   const title = (name: string, { note }: Scale): string => (note === undefined ? name : `${name}, ${note}`);
-  const mirrored = poles.map(([re, im]) => [re, -im] as const);
+  const conjugates = poles.map(([re, im]) => [re, -im] as const);
   const body =
     `<path class="axis" d="M${LEFT} ${TOP}H${right}V${bottom}H${LEFT}Z"/>` +
     x.ticks.map((v) => textAt(x.at(v), bottom + 16, formatNumber(v))).join("") +
@@ -29,7 +29,7 @@ function plane(label: string, x: Scale, y: Scale, behind: string, { poles, pairs
     `<g transform="rotate(-90 11 ${(TOP + bottom) / 2})">${textAt(11, (TOP + bottom) / 2, title("Im", y), "title")}</g>` +
     // An inner picture clips what leaves the frame.
     `<svg x="${LEFT}" y="${TOP}" width="${SIDE}" height="${SIDE}" viewBox="${LEFT} ${TOP} ${SIDE} ${SIDE}">${behind}` +
-    `${pairs ? dots("pole mirrored", mirrored, x, y) : ""}${dots("pole", poles, x, y)}</svg>`;
+    `${mirrored ? dots("pole mirrored", conjugates, x, y) : ""}${dots("pole", poles, x, y)}</svg>`;
   return drawing("plane", WIDTH, HEIGHT, label, body);
 }
 
@@ -43,7 +43,7 @@ const cross = (x: Scale, y: Scale): string =>
 const rounded = (values: readonly number[]): string => `${formatNumber(Math.min(...values))} to ${formatNumber(Math.max(...values))}`;
 
 /** Poles of x' = A x and the imaginary axis, right of which they grow. */
-export function drawContinuousPoles({ continuous, pairs }: InspectSystem): string {
+export function drawContinuousPoles({ continuous, mirrored }: InspectSystem): string {
   const [re, im] = [continuous.map(([x]) => x), continuous.map(([, y]) => y)];
   const size = Math.max(...re.map(Math.abs), ...im.map(Math.abs)) || 1;
   const left = 1.15 * Math.min(...re, 0) || -size;
@@ -51,12 +51,12 @@ export function drawContinuousPoles({ continuous, pairs }: InspectSystem): strin
   const top = 1.15 * Math.max(...im.map(Math.abs)) || size;
   const x = signedScale(re, [left, right], xRange);
   const y = signedScale(im, [-top, top], yRange);
-  const label = `${continuous.length} poles of the continuous system${pairs ? ", one of each conjugate pair" : ""}: real parts ${rounded(re)}, imaginary parts ${rounded(im)}, per unit of time`;
-  return plane(label, x, y, cross(x, y), { poles: continuous, pairs });
+  const label = `${continuous.length} poles of the continuous system${mirrored ? " and their conjugates" : ""}: real parts ${rounded(re)}, imaginary parts ${rounded(im)}, per unit of time`;
+  return plane(label, x, y, cross(x, y), { poles: continuous, mirrored });
 }
 
 /** Poles of the step x_t = Abar x_{t-1} and the unit circle, outside which they grow; only what is near the poles, where they are close together. */
-export function drawDiscretePoles({ discrete, pairs }: InspectSystem): string {
+export function drawDiscretePoles({ discrete, mirrored }: InspectSystem): string {
   const sizes = discrete.map(([re, im]) => Math.hypot(re, im));
   const reach = Math.max(1, ...sizes) * 1.1;
   const [re, im] = [discrete.map(([x]) => x), discrete.map(([, y]) => Math.abs(y))];
@@ -68,6 +68,6 @@ export function drawDiscretePoles({ discrete, pairs }: InspectSystem): string {
   const x = linearScale([middle - radius, middle + radius], xRange);
   const y = linearScale([-radius, radius], yRange);
   const circle = `<circle class="circle" cx="${px(x.at(0))}" cy="${px(y.at(0))}" r="${px(SIDE / (2 * radius))}"/>`;
-  const label = `${discrete.length} poles of the discrete system${pairs ? ", one of each conjugate pair" : ""}, and the unit circle${near ? " near 1" : ""}: sizes ${rounded(sizes)}`;
-  return plane(label, x, y, cross(x, y) + circle, { poles: discrete, pairs });
+  const label = `${discrete.length} poles of the discrete system${mirrored ? " and their conjugates" : ""}, and the unit circle${near ? " near 1" : ""}: sizes ${rounded(sizes)}`;
+  return plane(label, x, y, cross(x, y) + circle, { poles: discrete, mirrored });
 }

@@ -1,5 +1,5 @@
 /** The time-invariant systems of a graph as the inspect page shows them. What is computed is in `src/ssm`; here is how much of it. */
-import { bug } from "../ir/error.ts";
+import { bug, formatLoc } from "../ir/error.ts";
 import { type Constant, type ConvNode, type Graph, type Node, ownArity, type SsmForm, type SsmNode } from "../ir/graph.ts";
 import { discreteOperands, type DiscreteSystem } from "../ir/interpret.ts";
 import { abs, type Complex } from "../math/complex.ts";
@@ -40,6 +40,7 @@ export function systemsOf(continuous: Module, discrete: Module): InspectSystem[]
   let count = 0;
   const found = discrete.graph.nodes.flatMap((node): InspectSystem[] => {
     if (node.op === "conv") return [convolution(discrete, node)];
+    if (node.op === "ssm" && node.form.stage === "scaled") return [varying(discrete.graph, node, node.form.state)];
     if (!isConstant(node)) return [];
     const earlier = before[count++];
     return [recurrence(discrete, node, earlier === undefined ? undefined : { module: continuous, node: earlier })];
@@ -89,7 +90,8 @@ function recurrence(module: Module, node: SsmNode, earlier: Place<SsmNode> | und
     continuous: drawn.flatMap(({ continuous }) => continuous.map(({ pole }) => [pole.re, pole.im] as const)),
     discrete: drawn.flatMap(({ discrete }) => discrete.map((z) => [z.re, z.im] as const)),
     poleChannels: poled.length,
-    pairs: before?.system.structure === "diagonal" && before.system.pairs,
+    // A real output of a complex state has the conjugate of every pole among its own.
+    mirrored: system.structure === "diagonal",
     timeConstants: spreadOf(spans.flatMap(({ continuous }) => continuous.map(({ pole }) => timeConstant(pole)))),
     memory: spreadOf(samples),
     spreadChannels: counted.length,
@@ -136,7 +138,29 @@ function basisOf(system: ContinuousSystem): InspectCurve[] {
 
 const spectrumOf = (label: string, transfer: Transfer, frequencies: Float64Array): InspectCurve => ({
   label,
-  points: Array.from(frequencies, (f) => [f, abs(transfer(onCircle(f)))] as const),
+  // Infinite at a pole on the circle.
+  points: Array.from(frequencies, (f) => [f, abs(transfer(onCircle(f)))] as const).filter(([, magnitude]) => magnitude < Infinity),
+});
+
+/** What a system has that has neither poles nor a kernel. */
+const bare = {
+  continuous: [],
+  discrete: [],
+  poleChannels: 0,
+  mirrored: false,
+  timeConstants: undefined,
+  memory: undefined,
+  spreadChannels: 0,
+  impulses: [],
+  spectrum: [],
+  basis: [],
+} as const;
+
+const varying = (graph: Graph, node: SsmNode, states: number): InspectSystem => ({
+  ...bare,
+  name: nameOf(graph, node),
+  form: `HiPPO-LegS, A / t: varies in time, so that it has neither poles nor a kernel; ${countOf(states, "state")} a channel`,
+  channels: 0,
 });
 
 /** A system without poles: its kernel is its impulse response. */
@@ -146,19 +170,12 @@ function convolution(module: Module, node: ConvNode): InspectSystem {
   const shown = spread(channels, SHOWN_CHANNELS);
   const kernel = (h: number): Float64Array => weight.data.slice(h * K, (h + 1) * K).reverse();
   return {
+    ...bare,
     name: nameOf(module.graph, node),
     form: `a convolution of ${K} taps; ${countOf(channels, "channel")}`,
     channels,
-    continuous: [],
-    discrete: [],
-    poleChannels: 0,
-    pairs: false,
-    timeConstants: undefined,
-    memory: undefined,
-    spreadChannels: 0,
     impulses: shown.map((channel) => ({ channel, values: kernel(channel) })),
     spectrum: shown.map((h) => spectrumOf(`channel ${h}`, kernelTransfer(kernel(h)), telling([]))),
-    basis: [],
   };
 }
 
@@ -168,7 +185,7 @@ const valuesOf = ({ module: { graph, constants }, node }: Place<SsmNode | ConvNo
 
 /** `s4_layers.0` of `s4_layers.0:abar`. */
 const nameOf = ({ nodes }: Graph, node: SsmNode | ConvNode): string =>
-  paramNames(nodes, node.args.slice(1, 2))[0]?.replace(/[.:][^.:]*$/, "") ?? node.op;
+  paramNames(nodes, node.args.slice(1, 2))[0]?.replace(/[.:][^.:]*$/, "") ?? `${node.op} ${formatLoc(node.loc)}`;
 
 /** Up to `most` of `count`, evenly spread from the first on. */
 function spread(count: number, most: number): number[] {

@@ -1,6 +1,7 @@
 /** What the last three passes made of a module, as text: the choice of mode, the programs, the memory plan. */
+import { formatLoc } from "../ir/error.ts";
 import type { DispatchSource, PlanSource } from "../codegen/plan-source.ts";
-import type { Lowered } from "./lowered.ts";
+import type { Lowered, Refusal } from "./lowered.ts";
 import type { Choices, ModeChoice } from "./mode.ts";
 
 /** The passes after the graph's, in their order. */
@@ -17,9 +18,10 @@ interface Described {
 export function describe(pass: LoweringPass, compiled: Described): string {
   switch (pass) {
     case "mode":
-      return choicesOf(compiled.choice)
-        .map(([what, choice]) => choiceText(what, choice))
-        .join("");
+      return [
+        ...choicesOf(compiled.choice).map(([what, choice]) => choiceText(what, choice)),
+        ...compiled.lowered.refused.map((refusal) => `${refusalText(refusal)}\n`),
+      ].join("");
     case "lower":
       return programsOf(compiled.plan)
         .map(([name, dispatches]) => programText(name, dispatches, compiled.plan))
@@ -34,6 +36,13 @@ const choicesOf = ({ whole, resume }: Choices): readonly (readonly [string, Mode
   ["whole sequences", whole],
   ...(resume === undefined ? [] : [["continuing a stream", resume] as const]),
 ];
+
+/** Why a mode is none of the model's. */
+export function refusalText({ mode, node }: Refusal): string {
+  const form = node.op === "ssm" ? ("structure" in node.form ? node.form.structure : node.form.stage) : "";
+  const place = formatLoc(node.loc);
+  return `no ${mode}: nothing runs ${[node.op, form].filter((part) => part !== "").join(" ")} in it${place === "" ? "" : ` (${place})`}`;
+}
 
 const rounded = (x: number): string => Number(x.toPrecision(3)).toString();
 

@@ -9,7 +9,7 @@ import { isCausal, isLength, type Graph, type Node, type ValueId } from "../ir/g
 import type { Kernel, KExpr } from "../ir/kernel.ts";
 import type { Mode } from "../runtime/plan.ts";
 import { inputBuffer, rateNumber, isView, lowerEntry, type Shared } from "./lower-entry.ts";
-import type { Lowered } from "./lowered.ts";
+import type { Lowered, Refusal } from "./lowered.ts";
 import { planMemory, type VirtualProgram } from "./memory.ts";
 import type { Module } from "./pass.ts";
 import { dimsAtRate, periodOf } from "./rates.ts";
@@ -89,10 +89,17 @@ export function lower(module: Module, options: LowerOptions): Lowered {
   for (const node of graph.nodes) if (node.op === "input") inputBuffer(shared, node.name);
   const step = isCausal(graph) ? lowerEntry(shared, graph, "step", "recurrence") : undefined;
   if (step !== undefined && "unserved" in step) bug(`nothing runs one step of ${step.unserved.op}`);
+  const refused: Refusal[] = graph.nodes
+    .filter((node) => node.op === "reverse")
+    .slice(0, 1)
+    .map((node) => ({ mode: "recurrence", node }));
   const entries = parallelModes.flatMap((mode) => {
     const whole = lowerEntry(shared, graph, "whole", mode);
     const resume = step && lowerEntry(shared, graph, "resume", mode);
-    return "unserved" in whole || (resume !== undefined && "unserved" in resume) ? [] : [{ mode, whole, resume }];
+    if (!("unserved" in whole) && !(resume !== undefined && "unserved" in resume)) return [{ mode, whole, resume }];
+    const unserved = "unserved" in whole ? whole : resume;
+    if (unserved !== undefined && "unserved" in unserved) refused.push({ mode, node: unserved.unserved });
+    return [];
   });
   if (entries.length === 0) bug(`the model ${graph.name} runs in no mode that processes whole sequences`);
   const programs: VirtualProgram[] = [
@@ -154,6 +161,7 @@ export function lower(module: Module, options: LowerOptions): Lowered {
       ...(step === undefined ? {} : { step: step.costs }),
     },
     memory: memory.slots,
+    refused,
   };
 }
 

@@ -1,5 +1,6 @@
 /** What lowering yields: a plan whose functions are still JavaScript source, the weights it ships, and the cost of every dispatch. */
 import type { PlanSource } from "../codegen/plan-source.ts";
+import type { Node } from "../ir/graph.ts";
 import type { Kernel } from "../ir/kernel.ts";
 import type { Mode } from "../runtime/plan.ts";
 
@@ -41,6 +42,12 @@ export interface MemorySlot {
   readonly last: number;
 }
 
+/** A mode that the model does not have, and the first node that nothing runs in it. */
+export interface Refusal {
+  readonly mode: Mode;
+  readonly node: Node;
+}
+
 export interface Lowered {
   /** Without shards, and without the choice of mode. */
   readonly plan: Omit<PlanSource, "shards" | "choose" | "chooseResume">;
@@ -53,4 +60,5 @@ export interface Lowered {
     readonly step?: ProgramCosts;
   };
   readonly memory: readonly MemorySlot[];
+  readonly refused: readonly Refusal[];
 }

@@ -185,14 +185,20 @@ export function impulseResponses(system: DiscreteSystem, channels: readonly numb
   return channels.map((_, k) => Float64Array.from({ length: steps }, (_unused, t) => y[t * H + k] ?? NaN));
 }
 
+/** Poles as near to the circle as this have a peak no drawing holds. */
+const undamped = 1e-9;
+
 /**
  * Frequencies that show a system with these discrete poles: evenly spaced in the logarithm from below its slowest decay to
- * half a cycle a sample, and where each pole resonates. Units: cycles a sample.
+ * half a cycle a sample, and where each pole resonates that decays at all. Units: cycles a sample.
  */
 export function telling(poles: readonly Complex[], count = 192): Float64Array {
   const slowest = Math.min(1, ...poles.map((z) => Math.abs(1 - abs(z))));
   const low = Math.min(1e-2, Math.max(1e-6, slowest / (20 * Math.PI)));
   const even = Array.from({ length: count }, (_, i) => low * (0.5 / low) ** (i / (count - 1)));
-  const resonant = poles.map(({ re, im }) => Math.abs(Math.atan2(im, re)) / (2 * Math.PI)).filter((f) => f > low && f < 0.5);
+  const resonant = poles
+    .filter((z) => abs(z) < 1 - undamped)
+    .map(({ re, im }) => Math.abs(Math.atan2(im, re)) / (2 * Math.PI))
+    .filter((f) => f > low && f < 0.5);
   return Float64Array.from(new Set([...even, ...resonant])).sort();
 }

@@ -19,6 +19,7 @@ export function sampleData(): InspectData {
   const dispatch = (entry: string, kernel: string, flops: number, bytes: number, minimumBytes: number, workgroupBytes: number) => ({
     entry,
     kernel,
+    every: kernel.endsWith("step") ? 4 : 1,
     flops,
     bytes,
     minimumBytes,
@@ -56,6 +57,7 @@ export function sampleData(): InspectData {
         ],
       },
     ],
+    refused: ["no chunked: nothing runs <ssm> in it"],
     dispatches: [
       dispatch("convolution", "encoder_matmul", 100_352, 203_000, 203_000, 0),
       dispatch("convolution", "fft_conv_gelu", 7_200_000, 402_000, 401_408, 16_384),
@@ -88,7 +90,7 @@ export function sampleData(): InspectData {
         continuous: poles,
         discrete: poles.map(([re, im]) => [Math.exp(0.05 * re) * Math.cos(0.05 * im), Math.exp(0.05 * re) * Math.sin(0.05 * im)] as const),
         poleChannels: 1,
-        pairs: true,
+        mirrored: true,
         timeConstants: spreadOf(poles.map(([re]) => -1 / re)),
         memory: spreadOf(poles.map(([re]) => -20 / re)),
         spreadChannels: 64,
@@ -150,6 +152,11 @@ describe("renderInspectPage", () => {
     expect(html).toContain("from L = 64: <strong>convolution</strong>, 40 us against &#60;44 us&#62; (scan)");
   });
 
+  it("says why there are no other modes, and which kernels run now and then", () => {
+    expect(html).toContain("<p>no chunked: nothing runs &#60;ssm&#62; in it</p>");
+    expect(html).toContain("s4d_step, every 4 steps");
+  });
+
   it("draws what lies in memory when, and says what sharing saves", () => {
     const [memory = ""] = html.match(/<svg class="memory"[^]*?<\/svg>/) ?? [];
     expect(memory.match(/<rect/g)).toHaveLength(4);
@@ -162,8 +169,8 @@ describe("renderInspectPage", () => {
       ([, kind, label]) => `${kind}: ${label}`,
     );
     for (const told of [
-      "plane: 16 poles of the continuous system, one of each conjugate pair: real parts -0.65 to -0.5",
-      "plane: 16 poles of the discrete system, one of each conjugate pair, and the unit circle: sizes 0.968 to 0.975",
+      "plane: 16 poles of the continuous system and their conjugates: real parts -0.65 to -0.5",
+      "plane: 16 poles of the discrete system and their conjugates, and the unit circle: sizes 0.968 to 0.975",
       "spread: Time constants 1/|Re λ|: median 1.75, longest 2 units of time",
       "spread: Memory, decay by e: median 35.1, longest 40 samples",
       "spectrum: Magnitude response: channel 0 peaks at 0 dB, 1e-4 cycles a sample",

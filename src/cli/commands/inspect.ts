@@ -77,7 +77,7 @@ async function show(inspected: Inspected, given: Given, terminal: Terminal): Pro
   else if (given.values["wgsl"] === true) {
     const { shaders } = await import("../../compile.ts");
     shaders(compiled).forEach(({ name, wgsl }) => terminal.out(`// ${name}\n${wgsl}\n`));
-  } else terminal.out(given.values["kernels"] === true ? await costText(compiled.manifest) : summaryText(compiled.manifest));
+  } else terminal.out(given.values["kernels"] === true ? await costText(compiled.manifest) : await summaryText(compiled));
 }
 
 async function textAfter(name: string, compiled: Compiled, modules: ReadonlyMap<string, Module>): Promise<string> {
@@ -112,12 +112,13 @@ async function sourceReader({ module: { graph } }: Compiled): Promise<(loc: Loc)
   return ({ file, line }) => lines.get(file)?.[line - 1] || undefined;
 }
 
-function summaryText({ graph, reasons, notes, modes, maxLength }: Manifest): string {
+async function summaryText({ manifest: { graph, reasons, notes, modes, maxLength }, lowered }: Compiled): Promise<string> {
+  const { refusalText } = await import("../../passes/describe.ts");
   const list = (title: string, lines: readonly string[]): string =>
     lines.length === 0 ? "" : `${title}\n${lines.map((line) => `  ${line}\n`).join("")}`;
   return [
     graph.endsWith("\n") ? graph : `${graph}\n`,
-    list("modes", [`${modes.join(", ")}; sequences up to ${maxLength}`]),
+    list("modes", [`${modes.join(", ")}; sequences up to ${maxLength}`, ...lowered.refused.map(refusalText)]),
     list("whole sequences", reasons.whole),
     list("continuing a stream", reasons.resume),
     list("notes", notes),
