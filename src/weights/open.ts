@@ -26,7 +26,16 @@ export async function openTensors(source: ByteSource): Promise<TensorFile> {
       "load it in PyTorch and save it again: torch.save(torch.load(path), path)",
     );
   if (begins(HDF5)) throw otherKind(source, "is an HDF5 file", "save its tensors as safetensors, by the names of the model's parameters");
+  if (isPickle(head, source.size))
+    throw otherKind(source, "is a pickle of Python", "save its tensors with torch.save(tensors, path), or as safetensors");
   return openSafetensors(source);
+}
+
+/** Whether a file begins as pickles of protocol 2 to 5 do, and cannot be safetensors, whose header would be longer than it. */
+function isPickle(head: Uint8Array, size: number): boolean {
+  const [mark, protocol = 0] = head;
+  if (head.length < 8 || mark !== 0x80 || protocol < 2 || protocol > 5) return false;
+  return new DataView(head.buffer, head.byteOffset, 8).getBigUint64(0, true) > BigInt(size);
 }
 
 function otherKind(source: ByteSource, what: string, fix: string): CompileError {

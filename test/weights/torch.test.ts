@@ -239,6 +239,8 @@ describe("torch: what is refused", () => {
       op(0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, "."),
       "weights-file-kind",
     ],
+    ["a pickle of protocol 4", op(0x80, 4, 0x95, 11, 0, 0, 0, 0, 0, 0, 0, "}", 0x94, "(X", 1, 0, 0, 0, "aK", 1, "u."), "weights-file-kind"],
+    ["a pickle of protocol 2", op(0x80, 2, "}q", 0, "(X", 1, 0, 0, 0, "aK", 1, "u."), "weights-file-kind"],
     ["an HDF5 file", op(0x89, "HDF\r\n", 0x1a, "\n"), "weights-file-kind"],
     ["a zip file of something else", zipFile([{ path: "w.npy", bytes: new Uint8Array(8) }]), "weights-file-kind"],
     ["two pickles", zipFile(parts({ path: "b/data.pkl", bytes: op(".") })), "weights-file-kind"],
