@@ -2,11 +2,12 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { BasisName } from "../../src/dsl/index.ts";
 import { expm } from "../../src/math/expm.ts";
 import { entry, frobenius, matrix, matrixOf, multiply, scaleMatrix } from "../../src/math/matrix.ts";
 import { random } from "../../src/math/random.ts";
 import { chebyshev, gamma, laguerre, legendre } from "../../src/math/special.ts";
-import { bases, basisNamed, basisOf, type PartialBasisOptions, type SizedBasis } from "../../src/ssm/bases.ts";
+import { bases, basisNamed, basisNames, basisOf, type PartialBasisOptions, type SizedBasis } from "../../src/ssm/bases.ts";
 import type { Basis, BasisOptions } from "../../src/ssm/basis.ts";
 import { zoh } from "../../src/ssm/discretizations/zoh.ts";
 import { goldenCases, relativeError } from "../math/golden.ts";
@@ -47,6 +48,7 @@ test("polynomials: T_n(cos a) = cos n a, P_n(1) = 1 and P_n(-1) = (-1)^n, L_n(0)
   }
 });
 
+const rmsOf = (x: readonly number[]): number => Math.hypot(...x) / Math.sqrt(x.length);
 const sizes = fc.integer({ min: 1, max: 6 }).map((n) => 2 * n);
 const ages = fc.double({ min: 0, max: 1, noNaN: true });
 /** A basis with options that it reads. */
@@ -112,6 +114,40 @@ describe("e^{sA} B is its functions, at every age", () => {
   });
 });
 
+test.each([
+  ["legt", 5],
+  ["lmu", 5],
+  ["fourier", 9],
+  ["fourier2", 9],
+] as const)("%s: e^{sA} B tends to its functions inside the window and to nothing outside, in the mean", (name, first) => {
+  /** Of the first functions, the mean distance on [0.1, 0.9] of the window, and the mean size on [1.2, 2] of it, relative to the functions. */
+  const errors = (N: number): readonly [inside: number, outside: number] => {
+    const made = basisOf(name, N, { window: 3 });
+    const kernel = made.functions?.kernel ?? expect.fail("no functions");
+    const ages = Array.from({ length: 17 }, (_, i) => 0.1 + 0.05 * i);
+    const rms = (points: readonly number[], wanted: boolean): number =>
+      Math.hypot(
+        ...points.flatMap((s) => {
+          const x = responses(made, 3 * s);
+          return Array.from({ length: first }, (_, n) => (x[n] ?? NaN) - (wanted ? kernel(n, 3 * s, made.options) : 0));
+        }),
+      ) / Math.sqrt(points.length);
+    const size = rmsOf(ages.flatMap((s) => Array.from({ length: first }, (_, n) => kernel(n, 3 * s, made.options)))) * Math.sqrt(first);
+    expect(kernel(1, 3.1, made.options)).toBe(0);
+    return [
+      rms(ages, true) / size,
+      rms(
+        ages.map((a) => a + 1.1),
+        false,
+      ) / size,
+    ];
+  };
+  const [coarse, fine] = [errors(16), errors(64)];
+  expect(Math.max(...fine)).toBeLessThan(0.15);
+  expect(fine[0]).toBeLessThan(0.75 * coarse[0]);
+  expect(fine[1]).toBeLessThan(0.75 * coarse[1]);
+});
+
 /** The state after a smooth input has come in for a long time, and the reconstruction of the input at an age. */
 function reconstruct(made: SizedBasis, u: (t: number) => number, time: number, steps: number): (s: number) => number {
   const { A, B, functions, options } = made;
@@ -162,6 +198,30 @@ test("legt and lmu are one memory: x_lmu = (-1)^n r_n x_legt", () => {
     const [x, y] = [responses(a, s), responses(b, s)];
     y.forEach((v, n) => expect(v).toBeCloseTo((n % 2 === 0 ? 1 : -1) * Math.sqrt(2 * n + 1) * (x[n] ?? NaN), 12));
   }
+});
+
+test("the names that `dense` takes are those of the table", () => {
+  const all: Readonly<Record<BasisName, true>> = {
+    legs: true,
+    legsd: true,
+    legt: true,
+    lmu: true,
+    lagt: true,
+    tlagt: true,
+    glagt: true,
+    fourier: true,
+    fout: true,
+    fourier2: true,
+    fourier_decay: true,
+    foud: true,
+    fourier_diag: true,
+    fru: true,
+    chebt: true,
+    random: true,
+    diagonal: true,
+    rotation: true,
+  };
+  expect(Object.keys(all).sort()).toEqual([...basisNames].sort());
 });
 
 describe("refusals", () => {

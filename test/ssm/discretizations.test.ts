@@ -1,7 +1,8 @@
 /** Every discretization: golden values, both of its forms, its order, and what it does to poles. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { abs, complex, type Complex, exp, mul, scale, sub } from "../../src/math/complex.ts";
+import type { DiscreteSystem } from "../../src/ir/interpret.ts";
+import { abs, complex, type Complex, complexAt, conj, exp, mul, scale, sub } from "../../src/math/complex.ts";
 import { identity, type Matrix, matrix, matrixOf, multiply } from "../../src/math/matrix.ts";
 import { random } from "../../src/math/random.ts";
 import { solve } from "../../src/math/solve.ts";
@@ -14,7 +15,7 @@ import { zoh } from "../../src/ssm/discretizations/zoh.ts";
 import { discretizeSystem } from "../../src/ssm/discretize.ts";
 import { flatten, goldenCases, type GoldenComplex, relativeError, toComplex } from "../math/golden.ts";
 import { randomMatrix, vector } from "../math/systems.ts";
-import { kernelOf, realForm, siso } from "./runs.ts";
+import { dplr, kernelOf, siso } from "./runs.ts";
 
 const all: readonly Discretization[] = [...discretizations, generalizedBilinear(0.25)];
 /** Poles of the left half plane, |lambda| from 1e-3 to 100. */
@@ -52,6 +53,40 @@ const named: Readonly<Record<string, string>> = {
 const covered = <R extends GoldenStep>(results: readonly R[]): [R, Discretization][] =>
   results.flatMap((r) => (named[r.method] === undefined ? [] : [[r, discretizationNamed(named[r.method] ?? "")] as [R, Discretization]]));
 
+interface Rows {
+  readonly abar: readonly Complex[];
+  readonly bbar: readonly Complex[];
+}
+
+/** Of a real system over (Re x, Im x): what it does to x and to its conjugate, [h 2h]. */
+function realRows(made: DiscreteSystem, h: number): Rows {
+  if (made.structure !== "dense") throw new Error("not dense");
+  const at = (i: number, j: number): number => made.abar.data[i * 2 * h + j] ?? NaN;
+  /** With e = (1, i): Abar acts on x as (X - i Y) / 2 and on conj(x) as (X + i Y) / 2. */
+  const abar = Array.from({ length: 2 * h * h }, (_, n): Complex => {
+    const [i, j] = [Math.floor(n / (2 * h)), n % (2 * h)];
+    const [k, sign] = [j % h, j < h ? -1 : 1];
+    const [X, Y] = [complex(at(i, k), at(h + i, k)), complex(at(i, h + k), at(h + i, h + k))];
+    return scale(sub(X, mul(complex(0, -sign), Y)), 0.5);
+  });
+  return { abar, bbar: Array.from({ length: h }, (_, i) => complex(made.bbar.data[i] ?? NaN, made.bbar.data[h + i] ?? NaN)) };
+}
+
+/** Of diag(abar) - sum_r p_r Re(q_r x), the same. */
+function lowRankRows(made: Extract<DiscreteSystem, { structure: "dplr" }>, h: number): Rows {
+  const [, rank = 0] = made.p.shape;
+  const abar = Array.from({ length: 2 * h * h }, (_, n): Complex => {
+    const [i, j] = [Math.floor(n / (2 * h)), n % (2 * h)];
+    let value = i === j ? complexAt(made.abar.data, i) : complex(0);
+    for (let r = 0; r < rank; r++) {
+      const q = complexAt(made.q.data, r * h + (j % h));
+      value = sub(value, scale(mul(complexAt(made.p.data, r * h + i), j < h ? q : conj(q)), 0.5));
+    }
+    return value;
+  });
+  return { abar, bbar: Array.from({ length: h }, (_, i) => complexAt(made.bbar.data, i)) };
+}
+
 describe("golden steps, dt from 1e-4 to 1, to 1e-12", () => {
   test("diagonal", () => {
     let seen = 0;
@@ -85,29 +120,20 @@ describe("golden steps, dt from 1e-4 to 1, to 1e-12", () => {
     expect(seen).toBe(3 * 5 * 7);
   });
 
-  test("diagonal plus low rank, in its real form", () => {
+  test("diagonal plus low rank: the top half of the full matrix over the states and their conjugates", () => {
     let seen = 0;
     for (const c of golden) {
       if (c.kind !== "dplr") continue;
       const [lambda, B] = [toComplex(c.lambda), toComplex(c.B)];
       const h = lambda.length;
       const P = c.P.re.map((re, r) => toComplex({ re, im: c.P.im[r] ?? [] }));
-      const real = realForm(lambda, P, B, B);
       for (const [r, rule] of covered(c.results)) {
-        const made = rule.dense(real.A, matrixOf(2 * h, 1, Float64Array.from(real.B)), r.dt);
-        /** x_m = Re + i Im, so with e = (1, i): Abar acts on x as (X - i Y) / 2 and on conj(x) as (X + i Y) / 2. */
-        const at = (i: number, j: number): number => made?.abar.data[i * 2 * h + j] ?? NaN;
-        const got = Array.from({ length: h }, (_, i) =>
-          Array.from({ length: 2 * h }, (__, j): Complex => {
-            const [k, sign] = [j % h, j < h ? -1 : 1];
-            const [X, Y] = [complex(at(i, k), at(h + i, k)), complex(at(i, h + k), at(h + i, h + k))];
-            return scale(sub(X, mul(complex(0, -sign), Y)), 0.5);
-          }),
-        ).flat();
+        const made = discretizeSystem(dplr(lambda, P, B, B, r.dt), rule);
+        expect(made.structure).toBe(rule.alpha === undefined ? "dense" : "dplr");
+        const got = made.structure === "dplr" ? lowRankRows(made, h) : realRows(made, h);
         const want = Array.from({ length: h }, (_, i) => toComplex({ re: r.Abar_full.re[i] ?? [], im: r.Abar_full.im[i] ?? [] })).flat();
-        expect(relativeError(flatten(got), flatten(want))).toBeLessThan(1e-12);
-        const bbar = Array.from({ length: h }, (_, i) => complex(made?.bbar.data[i] ?? NaN, made?.bbar.data[h + i] ?? NaN));
-        expect(relativeError(flatten(bbar), flatten(toComplex(r.Bbar_full).slice(0, h)))).toBeLessThan(1e-12);
+        expect(relativeError(flatten(got.abar), flatten(want))).toBeLessThan(1e-12);
+        expect(relativeError(flatten(got.bbar), flatten(toComplex(r.Bbar_full).slice(0, h)))).toBeLessThan(1e-12);
         seen++;
       }
     }

@@ -1,7 +1,7 @@
 /** Structure found in dense systems: it is there, it is exact, and what is not there is refused with its reason. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { dense, model, sequence, type DenseOptions, type Discretization } from "../../src/dsl/index.ts";
+import { dense, mat, model, sequence, ssm, type DenseOptions, type Discretization, type Structure } from "../../src/dsl/index.ts";
 import type { Constant } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
 import { complex } from "../../src/math/complex.ts";
@@ -256,6 +256,35 @@ describe("in a model, in every mode of the device", () => {
   of("backward-euler", { init: "fourier" }, "dplr", 8);
   of("bilinear", { init: "legs", structure: "dense" }, "dense", 16);
   of("zoh", { init: "fourier", structure: "diagonal" }, "diagonal", 9);
+});
+
+test("an ssm of one's own matrices has the form it asks for, and says where it cannot", () => {
+  const spring = (form: Structure | undefined, damping: number): Structured["system"]["structure"] => {
+    const spec = { state: 2, delta: 0.1, ...(form === undefined ? {} : { structure: form }) };
+    const layer = ssm("spring", spec, () => ({
+      A: mat([
+        [0, 1],
+        [-4, -damping],
+      ]),
+      B: mat([[0], [1]]),
+      C: mat([[1, 0]]),
+    }));
+    const { graph } = model("m", { u: sequence(1) }, ({ u }) => ({ y: layer(u) }));
+    const context = { seed: 1, note: () => undefined, warn: (message: string) => expect.fail(message) };
+    const node = structure.run({ graph, constants: new Map() }, context).graph.nodes.find((n) => n.op === "ssm");
+    if (node?.op !== "ssm" || node.form.stage !== "continuous") throw new Error("no system");
+    return node.form.structure;
+  };
+  expect(spring(undefined, 1)).toBe("dense");
+  expect(spring("diagonal", 1)).toBe("diagonal");
+  expect(spring("dense", 1)).toBe("dense");
+  // Critically damped: both poles at -2, one eigenvector.
+  expect(() => spring("diagonal", 4)).toThrowError(
+    expect.objectContaining({
+      code: "structure-refused",
+      message: expect.stringMatching(/not made diagonal.*cond\(V\)/),
+    }),
+  );
 });
 
 test("groups with matrices of their own: ranks and numbers of states are padded, each keeps its kernel", () => {
