@@ -19,7 +19,7 @@ const served = (name: string): string => join(folder, name);
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "recurve-pages-"));
-  for (const name of ["s4d-sfmnist", "s4d-kws-raw"]) {
+  for (const name of ["s4d-sfmnist", "s4d-kws-raw", "s4-digits"]) {
     await mkdir(served(name));
     buildBundle(root, name, join(served(name), "bundle"));
     await assemblePage(root, name, served(name));
@@ -148,6 +148,33 @@ describe("s4d-sfmnist page", () => {
   });
 });
 
+describe("s4-digits page", () => {
+  it("reads digits of its gallery pixel by pixel and at once to PyTorch's class", async () => {
+    const { labels, predictions } = await readTestSet(join(root, "examples", "s4-digits"));
+    await withPage(served("s4-digits"), async (test) => {
+      const { page, errors } = test;
+      await open(test);
+      await finished(page);
+      await keep(page, "s4-digits", 40);
+      for (const index of [1, 2, 3, 5, 8]) {
+        await page.evaluate(`document.getElementById("results").dataset.state = ""`);
+        await page.locator("#gallery button").nth(index).click();
+        await finished(page);
+        const best = await leader(page);
+        expect(best.label).toBe(`${predictions[index]}`);
+        expect(best.whole).toBe(best.live);
+        expect(await status(page)).toBe(
+          `${predictions[index]}. ${labels[index] === predictions[index] ? "That is right." : `The label says ${labels[index]}.`}`,
+        );
+        // Twice the error allowed against PyTorch, in accuracy.test.ts.
+        expect(Number(await page.textContent("#apart"))).toBeLessThan(4e-5);
+      }
+      expect(await page.getAttribute("#picture", "width")).toBe("8");
+      expect(errors).toEqual([]);
+    });
+  });
+});
+
 describe("s4d-kws-raw page", () => {
   it("hears a clip of the test set to PyTorch's word, and a sound file", async () => {
     const words = ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"];
@@ -171,7 +198,7 @@ describe("s4d-kws-raw page", () => {
 });
 
 describe("every page", () => {
-  it.each(["s4d-sfmnist", "s4d-kws-raw"])("names each of its controls: %s", async (name) => {
+  it.each(["s4d-sfmnist", "s4d-kws-raw", "s4-digits"])("names each of its controls: %s", async (name) => {
     await withPage(served(name), async ({ page, url }) => {
       await page.goto(url);
       await page.waitForSelector("#gallery button");
