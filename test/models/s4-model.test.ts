@@ -1,8 +1,8 @@
 /** The classifier of example.py: golden checkpoints of both norms. */
 import { describe, expect, test } from "vitest";
-import { gelu, glu, model, s4, sequence, type S4Options, type Seq, type Tensor } from "../../src/dsl/index.ts";
+import { model, sequence, type Seq, type Tensor } from "../../src/dsl/index.ts";
 import type { Constant } from "../../src/ir/graph.ts";
-import { s4dBlock, s4Model } from "../../src/models/index.ts";
+import { s4Block, s4dBlock, s4Model } from "../../src/models/index.ts";
 import { loadWeights } from "../../src/weights/load.ts";
 import { schemeNamed } from "../../src/weights/schemes.ts";
 import { expectMeaning, expectOnDevice, golden, tensorOf, type Case } from "./golden.ts";
@@ -39,8 +39,7 @@ describe.each([
 });
 
 describe("s4model_s4_dplr: S4 blocks of version 4 that read in both directions", () => {
-  const options: S4Options<1> = { state: 16, bidirectional: true, name: "layer" };
-  const block = (x: Tensor<Seq<8>>): Tensor<Seq<8>> => glu(gelu(s4(x, options)), { width: 8, name: "output_linear" });
+  const block = (x: Tensor<Seq<8>>): Tensor<Seq<8>> => s4Block(x, { state: 16, bidirectional: true });
   const { graph } = model("classifier", { u: sequence(3) }, ({ u }) => {
     const outputs: Record<string, Tensor<Seq<8>>> = {};
     const layer = (x: Tensor<Seq<8>>, i: number): Tensor<Seq<8>> => (outputs[`trace_layer${i}_out`] = block(x));

@@ -160,6 +160,22 @@ describe("s4-v3", () => {
     expectSame(await load("s4-v3", shapesOf(tensors), older), tensors);
   });
 
+  test("SaShiMi as it was published: on version 3, its poolings weight-normed", async () => {
+    const tensors = rewrite(await golden("sashimi_p22"), (name, { shape, data }) => ({
+      [name]: { shape: shape.length === 3 && name.endsWith("weight") ? shape.slice(0, 2) : shape, data },
+    }));
+    const normed = (name: string, value: Constant): Tensors => {
+      if (!/^[du]_layers\..*linear\.weight$/.test(name) || name.includes("output_linear")) return { [name]: value };
+      const [rows = 0, columns = 0] = value.shape;
+      const length = Float64Array.from({ length: rows }, (_, i) => Math.hypot(...value.data.subarray(i * columns, (i + 1) * columns)));
+      const twice = { shape: [rows, columns, 1], data: value.data.map((x) => 2 * x) };
+      return { [`${name}_g`]: tensor([rows, 1, 1], length), [`${name}_v`]: twice };
+    };
+    const older = rewrite(rewrite(tensors, normed), toVersion3);
+    expect(Object.keys(older)).toEqual(expect.arrayContaining(["d_layers.0.linear.weight_g", "c_layers.0.layer.kernel.kernel.w_imag"]));
+    expectSame(await load("s4-v3", shapesOf(tensors), older), tensors, 1e-15);
+  });
+
   test("a file of torch.save in version 3", async () => {
     const tensors = await golden("block_dplr_legs_ctilde");
     const saved = Object.entries(rewrite(tensors, toVersion3)).map(([name, { shape, data }]) =>
