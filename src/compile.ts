@@ -60,6 +60,8 @@ export interface KernelReport {
   readonly flops: number;
   readonly bytes: number;
   readonly minimum: number;
+  /** Of one step: it runs once in so many, and its costs are the mean; 1 where absent. */
+  readonly every?: number;
 }
 
 /** `manifest.json` of a bundle. */
@@ -100,9 +102,9 @@ function reportCosts(lowered: Lowered): Manifest["costs"] {
     const d = dimsFor(1, L);
     return costs.body.flatMap((cost) => {
       const total = estimate([cost], d, steps);
-      return total.dispatches === 0
-        ? []
-        : [{ name: cost.kernel, schedule: cost.schedule, flops: total.flops, bytes: total.bytes, minimum: total.minimum }];
+      const { flops, bytes, minimum } = total;
+      const every = steps && cost.rate > 1 ? { every: cost.rate } : {};
+      return total.dispatches === 0 ? [] : [{ name: cost.kernel, schedule: cost.schedule, flops, bytes, minimum, ...every }];
     });
   };
   const programs = [

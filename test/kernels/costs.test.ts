@@ -13,17 +13,21 @@ import {
   gelu,
   glu,
   hippoLegs,
+  last,
   layerNorm,
   linear,
   max,
   mean,
   model,
+  pack,
   type Model,
   rmsNorm,
   s4d,
+  sample,
   sequence,
   silu,
   tokens,
+  unpack,
 } from "../../src/dsl/index.ts";
 import { compileCase, type SsmCase } from "../setup/ssm-case.ts";
 import { type Entry, numbers, type Ran, type Simulated, SimulatedModel } from "./program.ts";
@@ -49,8 +53,8 @@ function everyProgram(compiled: Compiled, { B, L, ...device }: Sizes): Ran[] {
     { kind: "resume", mode },
   ]);
   return [...modes, { kind: "step" } as const].flatMap((entry) => {
-    // One step is enough for the costs of a step.
-    const steps = entry.kind === "step" ? { cut: 1 } : {};
+    // One step is enough for the costs of a step: that in which blocks end.
+    const steps = entry.kind === "step" ? { cut: compiled.plan.period } : {};
     return new SimulatedModel(compiled, device).run(entry, inputs, B, L, steps).ran;
   });
 }
@@ -98,6 +102,11 @@ const ops: Readonly<Record<string, Model>> = {
   convolution: model("conv", { u: sequence(32) }, ({ u }) => ({ y: silu(conv(silu(u), { width: 4, causal: true })) })),
   "convolution of many taps": model("long", { u: sequence(8) }, ({ u }) => ({ y: silu(conv(silu(u), { width: 150, bias: false })) })),
   embedding: model("embed", { ids: tokens(16) }, ({ ids }) => ({ y: silu(embed(ids, { width: 64 })) })),
+  "several rates": model("rates", { u: sequence(6) }, ({ u }) => {
+    const low = silu(linear(pack(silu(u), 2), { width: 32 }));
+    const lowest = sample(low, 2, 1);
+    return { y: silu(unpack(low, 2)), z: unpack(unpack(linear(lowest, { width: 64 }), 2), 2), m: mean(low), l: last(lowest) };
+  }),
   concatenation: model("concat", { u: sequence(32) }, ({ u }) => ({ y: linear(concat(silu(u), linear(u, { width: 32 })), { width: 64 }) })),
 };
 

@@ -50,7 +50,7 @@ export class SimulatedModel {
     return Object.keys(this.#plan.whole) as Mode[];
   }
 
-  /** Runs one program on inputs of B sequences of L steps; `step` once for every time step (the first `cut`), listed once. */
+  /** Runs one program on inputs of B sequences of L steps; `step` once for every time step (the first `cut`), the last one listed. */
   run(entry: Entry, inputs: Constants, B: number, L: number, { cut = L }: { readonly cut?: number } = {}): ProgramRun {
     const program = this.#program(entry);
     const costs = this.#costs(entry);
@@ -61,7 +61,7 @@ export class SimulatedModel {
     const count = entry.kind === "step" ? cut : 1;
     for (let t = 0; t < count; t++) {
       const one = this.#all(program.body, costs.body, { ...d, t, pos: t }, buffers);
-      if (t === 0) ran.push(...one);
+      if (t === count - 1) ran.push(...one);
       else ran.push(...one.filter((r) => r.counts.violations.size > 0));
     }
     return { outputs: this.#outputs(buffers, B, L), ran };

@@ -130,7 +130,7 @@ function summarize(
 function costOf({ costs }: BundleManifest, mode: ExecutionMode): Pick<BenchRow, "dispatches" | "bytes" | "minimumBytes"> {
   const kernels = costs.programs[mode === "recurrence" ? "step" : `whole.${mode}`] ?? [];
   const sum = (of: (kernel: (typeof kernels)[number]) => number): number => kernels.reduce((total, kernel) => total + of(kernel), 0);
-  return { dispatches: kernels.length, bytes: sum((k) => k.bytes), minimumBytes: sum((k) => k.minimum) };
+  return { dispatches: Number(sum((k) => 1 / (k.every ?? 1)).toFixed(1)), bytes: sum((k) => k.bytes), minimumBytes: sum((k) => k.minimum) };
 }
 
 async function formatReport({ adapter, software, batch, length, costLength, modes }: BenchReport): Promise<string> {

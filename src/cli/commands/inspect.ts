@@ -131,7 +131,7 @@ async function costText({ costs }: Manifest): Promise<string> {
     const rows = kernels.map(({ name, schedule, flops, bytes, minimum }) => row(name, schedule, flops, bytes, minimum));
     const sum = (of: (kernel: (typeof kernels)[number]) => number): number => kernels.reduce((total, kernel) => total + of(kernel), 0);
     const total = row(
-      `${kernels.length} dispatches`,
+      `${Number(sum((k) => 1 / (k.every ?? 1)).toFixed(1))} dispatches`,
       "",
       sum((k) => k.flops),
       sum((k) => k.bytes),
