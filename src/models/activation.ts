@@ -1,7 +1,8 @@
 /** Activations by their names, as configurations of published blocks write them. */
-import { elu, gelu, geluTanh, mul, relu, sigmoid, silu, softplus, squaredRelu, tanh, type Unary } from "../dsl/pointwise.ts";
+import { arg, call } from "../ir/expr.ts";
+import { elu, gelu, geluTanh, mapTensors, relu, sigmoid, silu, softplus, squaredRelu, tanh, type Unary } from "../dsl/pointwise.ts";
 import { split } from "../dsl/shape.ts";
-import type { Channels, Seq, Tensor } from "../dsl/tensor.ts";
+import type { Channels, Tensor, WithWidth } from "../dsl/tensor.ts";
 
 const activations = {
   id: (x) => x,
@@ -26,7 +27,7 @@ export function activate<S extends Channels>(x: Tensor<S>, name: Activation): Te
 }
 
 /** a sigmoid(b), where a and b are the halves of the channels of x; `width` is that of one. */
-export function gatedHalves<const W extends number>(x: Tensor<Seq<number>>, width: W): Tensor<Seq<W>> {
+export function gatedHalves<S extends Channels, const W extends number>(x: Tensor<S>, width: W): Tensor<WithWidth<S, W>> {
   const [a, b] = split(x, [width, width]);
-  return mul(a, sigmoid(b));
+  return mapTensors(call("mul", arg(0), call("sigmoid", arg(1))), a, b);
 }

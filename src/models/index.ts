@@ -23,7 +23,7 @@ export { hyena, type HyenaOptions } from "./hyena.ts";
 export { lsslBlock, type LsslBlockOptions } from "./lssl-block.ts";
 export { normalize, scalarLayerNorm, type NormKind } from "./norm.ts";
 export { joinResidual, type ResidualKind } from "./residual.ts";
-export { s4Block, type S4BlockOptions } from "./s4-block.ts";
+export { s4Block, type FinalActivation, type S4BlockOptions, type S4BlockOutput } from "./s4-block.ts";
 export { averagePool, linearPool, linearUnpool, type LinearPoolOptions } from "./pooling.ts";
 export { sashimi, type SashimiOptions, type Tier } from "./sashimi.ts";
 export { s4dBlock, s4Model, type S4dBlockOptions, type S4ModelOptions } from "./s4-model.ts";

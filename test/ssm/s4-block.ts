@@ -1,22 +1,8 @@
 /** The golden S4 blocks: their configuration as a graph of our layers, their weights, their inputs and outputs. */
 import { readFileSync } from "node:fs";
-import {
-  gelu,
-  glu,
-  linear,
-  model,
-  mul,
-  relu,
-  s4,
-  sequence,
-  sigmoid,
-  split,
-  tanh,
-  type S4Options,
-  type Seq,
-  type Tensor,
-} from "../../src/dsl/index.ts";
+import { model, sequence } from "../../src/dsl/index.ts";
 import type { Constant, Constants, Graph } from "../../src/ir/graph.ts";
+import { s4Block, type S4BlockOptions } from "../../src/models/index.ts";
 import { loadWeights } from "../../src/weights/load.ts";
 import { bytesSource, openSafetensors, type TensorFile } from "../../src/weights/safetensors.ts";
 import { schemeNamed } from "../../src/weights/schemes.ts";
@@ -56,15 +42,13 @@ export interface GoldenBlock {
 
 /** The kernel as long as the sequence, or cut off where the configuration says so. */
 export type Kernel = "whole" | "cut";
-type Features = Tensor<Seq<number>>;
 
-function s4Options(config: BlockConfig, length: number, kernel: Kernel): S4Options {
-  const { disc, n_ssm, bandlimit, real_transform, dt_transform } = config;
+function s4Options(config: BlockConfig, length: number, kernel: Kernel): S4BlockOptions {
+  const { disc, n_ssm, bandlimit, real_transform, dt_transform, activation, mult_act, final_act = "glu" } = config;
   return {
-    name: "layer",
     state: config.d_state,
     mode: config.mode === "dplr" ? "dplr" : "diagonal",
-    channels: (config.channels ?? 1) * (config.activation === "glu" ? 2 : 1),
+    channels: config.channels ?? 1,
     rank: config.rank ?? 1,
     bidirectional: config.bidirectional ?? false,
     untied: config.dt_tie === false,
@@ -73,28 +57,18 @@ function s4Options(config: BlockConfig, length: number, kernel: Kernel): S4Optio
       ...(dt_transform === undefined ? {} : { delta: dt_transform }),
     },
     ...(kernel === "cut" && typeof config.l_max === "number" ? { lMax: config.l_max } : {}),
+    finalAct: final_act ?? "none",
+    ...(activation === undefined ? {} : { activation }),
+    ...(mult_act === undefined ? {} : { multAct: mult_act }),
     ...(n_ssm === undefined ? {} : { ssms: n_ssm }),
     ...(bandlimit === undefined ? {} : { bandlimit }),
     ...(disc === undefined ? {} : { discretize: disc === "dss" ? (`dss(${length})` as const) : disc }),
   };
 }
 
-function outputMap(y: Features, { d_model: width, final_act = "glu" }: BlockConfig): Features {
-  const options = { width, name: "output_linear.0" };
-  if (final_act === null) return y;
-  if (final_act === "glu") return glu(y, options);
-  return final_act === "relu" ? relu(linear(y, options)) : linear(y, options);
-}
-
 /** The block as a graph of input `x` and output `y`, for sequences of `length` steps where the configuration needs to know. */
 export function blockGraph(config: BlockConfig, length: number, kernel: Kernel): Graph {
-  return model("block", { x: sequence(config.d_model) }, ({ x }) => {
-    const made: Features = s4(x, s4Options(config, length, kernel));
-    const halves = (z: Features): readonly [Features, Features] => split(z, [z.shape.H / 2, z.shape.H / 2] as const);
-    const [first, second] = config.activation === "glu" ? halves(made) : [made, made];
-    const activated = config.activation === "glu" ? mul(first, sigmoid(second)) : gelu(made);
-    return { y: outputMap(config.mult_act === "tanh" ? tanh(activated) : activated, config) };
-  }).graph;
+  return model("block", { x: sequence(config.d_model) }, ({ x }) => ({ y: s4Block(x, s4Options(config, length, kernel)) })).graph;
 }
 
 /** Reads a golden block by its name. */
@@ -103,7 +77,7 @@ export async function goldenBlock(name: string, kernel: Kernel = "whole"): Promi
   const io = await tensors(`${name}.io.safetensors`);
   const length = io.entries.get("x")?.shape[1] ?? 0;
   const graph = blockGraph(config, length, kernel);
-  const constants = await loadWeights(graph, await tensors(`${name}.safetensors`), schemeNamed(undefined));
+  const constants = await loadWeights(graph, await tensors(`${name}.safetensors`), schemeNamed("s4block"));
   const read = async (tensor: string): Promise<Constant> => ({ shape: io.entries.get(tensor)?.shape ?? [], data: await io.read(tensor) });
   return { config, graph, constants, names: new Set(io.entries.keys()), read };
 }
