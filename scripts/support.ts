@@ -1,4 +1,5 @@
 /** Writes the tables of what Recurve supports, from the tables in src, into README.md. `--check` only says whether they are up to date. */
+import { realpathSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -108,7 +109,7 @@ export async function updatedReadme(text: string): Promise<string> {
   return `${text.slice(0, from + marks.begin.length)}\n\n${await supportTables()}\n\n${text.slice(to)}`;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+if (import.meta.url === pathToFileURL(realpathSync(process.argv[1] ?? "")).href) {
   const file = join(process.cwd(), "README.md");
   const text = await readFile(file, "utf8");
   const wanted = await updatedReadme(text);
