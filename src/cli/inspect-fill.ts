@@ -72,7 +72,7 @@ function labelOf(graph: Graph, node: Node): string {
   const name = node.op === "input" ? node.name : (params[0]?.replace(/[.:][^.:]*$/, "") ?? "");
   const kind =
     node.op === "norm" || node.op === "pool"
-      ? node.kind
+      ? `${node.kind} ${node.op}`
       : node.op === "ssm"
         ? `${node.form.stage === "discrete" ? node.form.structure : ""} N=${node.form.state}`
         : "";

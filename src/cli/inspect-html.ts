@@ -100,17 +100,17 @@ function system(s: InspectSystem): string {
   const counted = ofChannels(s.spreadChannels, s.channels);
   const impulses = s.impulses.map(({ channel, values }) => drawImpulse(channel, values)).join("");
   const plots = [
-    s.continuous.length > 0 ? `<figure><figcaption>Poles before discretization${poles}</figcaption>${drawContinuousPoles(s)}</figure>` : "",
-    s.discrete.length > 0
-      ? `<figure><figcaption>Poles after, and the unit circle${poles}</figcaption>${drawDiscretePoles(s)}</figure>`
+    s.continuous.length > 0
+      ? `<figure class="poles"><figcaption>Continuous poles${poles}</figcaption>${drawContinuousPoles(s)}</figure>`
       : "",
+    s.discrete.length > 0 ? `<figure class="poles"><figcaption>Discrete poles${poles}</figcaption>${drawDiscretePoles(s)}</figure>` : "",
     s.timeConstants === undefined ? "" : drawSpread(`Time constants 1/|Re λ|${counted}`, "units of time", s.timeConstants),
     s.memory === undefined ? "" : drawSpread(`Memory, decay by e${counted}`, "samples", s.memory),
     s.spectrum.length > 0 ? drawSpectrum(s.spectrum) : "",
     s.basis.length > 0 ? drawBasis(s.basis) : "",
     impulses === ""
       ? ""
-      : `<figure><figcaption>Impulse responses, samples${ofChannels(s.impulses.length, s.channels)}</figcaption><div class="impulses">${impulses}</div></figure>`,
+      : `<figure class="responses"><figcaption>Impulse responses, samples${ofChannels(s.impulses.length, s.channels)}</figcaption><div class="impulses">${impulses}</div></figure>`,
   ];
   return `<article><h3>${escapeHtml(s.name)}</h3><p>${escapeHtml(s.form)}</p><div class="plots">${plots.join("")}</div></article>`;
 }

@@ -35,8 +35,9 @@ article + article { margin-block-start: 2rem; }
 .plots { display: flex; flex-wrap: wrap; gap: 1.25rem 1.5rem; align-items: flex-start; }
 svg[role=img] { max-inline-size: 100%; block-size: auto; }
 .impulses { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 220px)); gap: .5rem 1.25rem; }
-.plots figure { max-inline-size: 100%; }
-.plots figure:has(.impulses) { flex: 1 1 380px; }
+.plots > figure { inline-size: 380px; max-inline-size: 100%; }
+.plots > .poles { inline-size: 266px; }
+.plots > .responses { flex: 1 1 380px; }
 .legend { display: flex; flex-wrap: wrap; gap: .1rem .9rem; margin: 0; padding: 0; justify-content: center; list-style: none; font-size: .8rem; }
 .legend li::before { content: ""; display: inline-block; inline-size: .9rem; block-size: 0; margin-inline-end: .35rem; border-block-start: 3px solid currentColor; vertical-align: .25em; }
 figure > p { text-align: center; font-size: .85rem; }

@@ -121,11 +121,16 @@ function polesOf(system: DiscreteSystem, before: Continuous | undefined): (h: nu
   };
 }
 
+/** Each over its own channel's memory. */
 function impulsesOf(system: DiscreteSystem, shown: readonly number[], poles: (h: number) => Poles): InspectSystem["impulses"] {
-  const longest = Math.max(...shown.flatMap((h) => poles(h).discrete.map(memory)).filter((samples) => samples < Infinity), 0);
-  const steps = Math.min(LONGEST, Math.max(SHORTEST, Math.ceil(MEMORIES * longest)));
-  const responses = impulseResponses(system, shown, steps);
-  return shown.map((channel, k) => ({ channel, values: responses[k] ?? bug("no response") }));
+  return shown.map((channel) => {
+    const lasting = poles(channel)
+      .discrete.map(memory)
+      .filter((samples) => samples < Infinity);
+    const steps = Math.min(LONGEST, Math.max(SHORTEST, Math.ceil(MEMORIES * Math.max(0, ...lasting))));
+    const [values = bug("no response")] = impulseResponses(system, [channel], steps);
+    return { channel, values };
+  });
 }
 
 function basisOf(system: ContinuousSystem): InspectCurve[] {

@@ -3,9 +3,12 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
+import { root } from "../repo/source.ts";
 import { withPage } from "../setup/browser.ts";
 import { cli, scratch } from "./cli.ts";
 import { modelFile } from "./models.ts";
+
+const digits = join(root, "examples/s4-digits/model.ts");
 
 /** Where screenshots go when somebody asks for them, to be looked at and kept in docs/images. */
 const screenshots = process.env["RECURVE_SCREENSHOTS"];
@@ -71,6 +74,22 @@ async function check(page: Page): Promise<void> {
   expect(["graph", "costs", "memory", "plane", "spread", "spectrum", "basis", "impulse"].map(count)).toEqual([1, 2, 2, 4, 4, 3, 2, 9]);
 }
 
+/** What the first layer of the example looks like. */
+async function keep(page: Page, url: string): Promise<void> {
+  if (screenshots === undefined) return;
+  await page.goto(`${url}digits.html`);
+  await page.setViewportSize({ width: 1120, height: 800 });
+  await page.addStyleTag({ content: "article { padding: .5rem 0 .5rem .5rem }" });
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    await page
+      .locator("article")
+      .first()
+      .screenshot({ path: join(screenshots, `inspect-${colorScheme}.png`) });
+  }
+  await page.goto(`${url}page.html`);
+}
+
 test(
   "the page of a model with every structure is readable in both colour schemes and at any width, and loads nothing",
   { timeout: 120_000 },
@@ -81,6 +100,8 @@ test(
     const model = await modelFile(folder, MODEL);
     expect(await cli("inspect", model, "--max-length", "4096", "--html", join(served, "page.html"))).toMatchObject({ code: 0 });
     await writeFile(join(served, "favicon.ico"), "");
+    if (screenshots !== undefined)
+      await cli("inspect", digits, "--weights", join(digits, "../model.safetensors"), "--html", join(served, "digits.html"));
     await withPage(served, async ({ page, url, errors }) => {
       const requests: string[] = [];
       page.on("request", (request) => requests.push(request.url()));
@@ -97,13 +118,13 @@ test(
         expect(least["lines"]).toBeGreaterThan(3);
         expect(least["areas"]).toBeGreaterThan(3);
         backgrounds.add(await page.evaluate(`getComputedStyle(document.body).backgroundColor`));
-        if (screenshots !== undefined) await page.screenshot({ path: join(screenshots, `inspect-${colorScheme}.png`), fullPage: true });
       }
       expect(backgrounds.size).toBe(2);
       expect(await page.locator(".op-ssm title").first().textContent()).toMatch(/^%\d+ ssm \[B L H=4\]\n.*model\.ts:5:\d+\nx = residual\(/);
+      await keep(page, url);
       await page.setViewportSize({ width: 360, height: 740 });
       expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360);
-      expect(requests.filter((request) => !/page\.html$|favicon\.ico$/.test(request))).toEqual([]);
+      expect(requests.filter((request) => !/(page|digits)\.html$|favicon\.ico$/.test(request))).toEqual([]);
       expect(errors).toEqual([]);
     });
   },
