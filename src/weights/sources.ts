@@ -69,7 +69,8 @@ export const s4Options: readonly { readonly tensors: RegExp; readonly names: str
   { tensors: /(^|\.)kernel\.(A_real|A_imag|B|w|w_imag|(inv|log)_[Aw]_real)$/, names: "mode, state, ssms" },
   { tensors: /(^|\.)kernel\.(inv_dt|log_dt)$/, names: "untied" },
   { tensors: /(^|\.)D$/, names: "channels, activation" },
-  { tensors: /(^|\.)output_linear\./, names: "channels, the activation behind it" },
+  { tensors: /(^|\.)output_linear\./, names: "channels, finalAct" },
+  { tensors: /(^|\.)(input_linear|input_gate|output_gate)\./, names: "bottleneck, gate" },
 ];
 /** What no tensor of an S4 layer tells. */
 export const s4Untold: readonly string[] = [
@@ -77,7 +78,9 @@ export const s4Untold: readonly string[] = [
   "transforms",
   "fastDelta",
   "bandlimit",
-  "activations",
+  "activation",
+  "multAct",
+  "finalAct",
   "whether a second row of C is bidirectional or a channel",
   "the length a kernel was cut to",
 ];
