@@ -22,16 +22,19 @@ const screenshots = process.env["RECURVE_SCREENSHOTS"];
 
 vi.setConfig({ testTimeout: 180_000 });
 
+const curve = sampled(curves["waves"] ?? (() => 0));
+let coefficients: Awaited<ReturnType<typeof oracle>>;
 let folder = "";
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "recurve-hippo-"));
   buildBundle(root, "hippo", join(folder, "bundle"));
   await assemblePage(root, "hippo", folder);
+  coefficients = await oracle();
 }, 120_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** All coefficients of each memory in float64, `[L N]`. */
-async function oracle(curve: Float32Array): Promise<Readonly<Record<Name, Float64Array>>> {
+/** All coefficients of the curve in each memory, in float64, `[L N]`. */
+async function oracle(): Promise<Readonly<Record<Name, Float64Array>>> {
   const { compiled } = await compileModel(join(root, "examples", "hippo", "model.ts"));
   const u = { shape: [1, curve.length, 1], data: Float64Array.from(curve) };
   const { outputs } = interpret(compiled.module.graph, compiled.module.constants, new Map([["u", u]]));
@@ -39,7 +42,7 @@ async function oracle(curve: Float32Array): Promise<Readonly<Record<Name, Float6
   return { scaled: of("scaled"), legs: of("legs"), legt: of("legt"), fourier: of("fourier") };
 }
 
-const after = (coefficients: Float64Array, count: number): Float64Array => coefficients.subarray((count - 1) * STATES, count * STATES);
+const after = (all: Float64Array, count: number): Float64Array => all.subarray((count - 1) * STATES, count * STATES);
 
 /** Goes to a moment, by the slider. */
 const show = (page: Page, count: number): Promise<unknown> =>
@@ -54,9 +57,7 @@ const finished = (page: Page): Promise<unknown> => page.waitForSelector("#result
 const limits: Readonly<Record<Name, number>> = { scaled: 0.01, legs: 0.05, legt: 5e-4, fourier: 0.08 };
 
 describe("hippo", () => {
-  it("is near the curve in float64, at any time", async () => {
-    const curve = sampled(curves["waves"] ?? (() => 0));
-    const coefficients = await oracle(curve);
+  it("is near the curve in float64, at any time", () => {
     for (const name of names)
       for (const count of [256, 350, 450, 512]) {
         const remembered = reconstruct(memories[name], after(coefficients[name], count), count);
@@ -67,8 +68,6 @@ describe("hippo", () => {
   });
 
   it("shows on its page what the oracle says, at any moment the slider is drawn to", async () => {
-    const curve = sampled(curves["waves"] ?? (() => 0));
-    const coefficients = await oracle(curve);
     await withPage(folder, async ({ page, url, errors }) => {
       await page.setViewportSize({ width: 1100, height: 1100 });
       await page.goto(url);
