@@ -9,6 +9,7 @@ import * as layers from "../src/dsl/layers.ts";
 import * as pointwise from "../src/dsl/pointwise.ts";
 import * as shape from "../src/dsl/shape.ts";
 import * as time from "../src/dsl/time.ts";
+import * as models from "../src/models/index.ts";
 import { type GraphBuilder, graphBuilder } from "../src/ir/build.ts";
 import type { Graph, ValueId } from "../src/ir/graph.ts";
 import type { Mode } from "../src/runtime/plan.ts";
@@ -95,6 +96,7 @@ export async function supportTables(): Promise<string> {
     families_,
     rules,
     `Layers: ${names(layers)}. Shape, time and pooling: ${names({ ...shape, ...time })}. Pointwise: ${names(pointwise)}, and any arrow of yours through ${code("pointwise")}.`,
+    `Blocks and backbones, from ${code("recurve/models")}: ${Object.keys(models).sort().map(code).join(", ")}.`,
     table(
       ["naming scheme", "checkpoints", "source"],
       schemes.map(({ name, doc, source }) => [code(name), doc, source]),
