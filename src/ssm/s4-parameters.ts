@@ -106,8 +106,18 @@ function startingSystems({ sizes: { N, S = 1 }, options, random, loc }: InitCont
     ...(window === 0 ? {} : { window }),
     ...(clipB === 0 ? {} : { clipB }),
   };
-  return dplrInits(options.init, N, S, rank, own, random, loc);
+  const make = (): readonly HalfDplr[] => dplrInits(options.init, N, S, rank, own, random, loc);
+  // A basis alone has nothing random in it, and its eigenvectors are the cost of a model's start: four parameters a layer ask for them.
+  if (options.init.includes("-") || ["diag", "all"].includes(options.init)) return make();
+  const key = JSON.stringify([options.init, N, S, rank, own]);
+  const systems = remembered.get(key) ?? make();
+  if (remembered.size >= 8) remembered.clear();
+  remembered.set(key, systems);
+  return systems;
 }
+
+/** A few of the systems made, by what they are made from. */
+const remembered = new Map<string, readonly HalfDplr[]>();
 
 /** As much as any basis needs: what does not make P has no rank of its own. */
 const anyRank = 2;

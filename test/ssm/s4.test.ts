@@ -8,7 +8,9 @@ import { discretize } from "../../src/passes/discretize.ts";
 import { init } from "../../src/passes/init.ts";
 import { structure } from "../../src/passes/structure.ts";
 import { discretizationNamed } from "../../src/ssm/discretizations.ts";
-import { relativeError } from "../math/golden.ts";
+import { discretizeSystem } from "../../src/ssm/discretize.ts";
+import { goldenCases, type GoldenComplex, relativeError, toComplex } from "../math/golden.ts";
+import { dplr, runDplr } from "./runs.ts";
 import { type GoldenBlock, goldenBlock } from "./s4-block.ts";
 
 const context = { seed: 1, note: () => undefined, warn: (message: string) => expect.fail(message) };
@@ -124,6 +126,52 @@ describe.each([
       const x = await block.read(length === undefined ? "x" : `x_L${length}`);
       const { y } = run(discretized(block, Number(rate ?? 1)), x);
       expect(relativeError(y, (await block.read(tensor)).data), tensor).toBeLessThan(tolerance);
+    }
+  });
+});
+
+interface Sequences {
+  readonly kind: "dplr" | "diag";
+  readonly init: string;
+  readonly N: number;
+  readonly lambda: GoldenComplex;
+  readonly P: GoldenComplex<number[][]>;
+  readonly B: GoldenComplex;
+  readonly C: GoldenComplex<number[][]>;
+  readonly D: number[];
+  readonly u: number[];
+  readonly x0: GoldenComplex;
+  readonly results: readonly {
+    readonly dt: number;
+    readonly method: string;
+    readonly y_zero: number[][];
+    readonly xL_zero: GoldenComplex;
+    readonly y_x0: number[][];
+    readonly xL_x0: GoldenComplex;
+  }[];
+}
+
+describe("golden sequences of normal plus low rank, from zero and from a state, to 1e-11 of their scale", () => {
+  const cases = goldenCases<Sequences>("seq.json").filter((c) => c.kind === "dplr");
+  test.each(cases.map((c) => [`${c.init} N=${c.N}`, c] as const))("%s", (_, c) => {
+    const rows = (z: GoldenComplex<number[][]>): Complex[][] => z.re.map((re, r) => toComplex({ re, im: z.im[r] ?? [] }));
+    const x0 = Float64Array.from(toComplex(c.x0).flatMap(({ re, im }) => [re, im]));
+    const results = c.results.filter((r) => r.method === "bilinear");
+    expect(results.length).toBeGreaterThan(0);
+    for (const r of results) {
+      const runs = rows(c.C).map((row, p) => {
+        const system = { ...dplr(toComplex(c.lambda), rows(c.P), toComplex(c.B), row, r.dt), D: Float64Array.of(c.D[p] ?? NaN) };
+        const discrete = discretizeSystem(system, discretizationNamed(r.method));
+        if (discrete.structure !== "dplr") return bug("not O(N R)");
+        return [runDplr(discrete, 0, c.u), runDplr(discrete, 0, c.u, x0)] as const;
+      });
+      runs.forEach(([zero, from], p) => {
+        expect(relativeError(zero.y, r.y_zero[p] ?? [])).toBeLessThan(1e-11);
+        expect(relativeError(from.y, r.y_x0[p] ?? [])).toBeLessThan(1e-11);
+        const state = (z: GoldenComplex): number[] => toComplex(z).flatMap(({ re, im }) => [re, im]);
+        expect(relativeError(zero.state, state(r.xL_zero))).toBeLessThan(1e-11);
+        expect(relativeError(from.state, state(r.xL_x0))).toBeLessThan(1e-11);
+      });
     }
   });
 });
