@@ -4,9 +4,10 @@
  * eigenvalues show it. Otherwise M is diagonal in the basis of the skew part of A, which is M's, and P is what explains the
  * rest of the symmetric part off the diagonal. Nothing is assumed: the residual of the rebuilt matrix decides.
  */
-import { complex, conj, mul } from "./complex.ts";
+import { complex, type Complex, conj, mul } from "./complex.ts";
 import { applyLeft, reflector } from "./hessenberg.ts";
 import { entry, frobenius, type Matrix, matrix, multiply, transpose } from "./matrix.ts";
+import { normalEigen } from "./normal.ts";
 import { type Mode, orthogonalise, skewModes } from "./skew.ts";
 import { symmetricEigen } from "./symmetric.ts";
 
@@ -21,8 +22,15 @@ export interface NormalPlusLowRank {
 
 /** Rounding of entries of A, relative to ||A||: smaller ones are no structure. */
 const rounding = 1e-13;
+/** Below these, relative to ||A||, what the symmetric part has off the diagonal is no row of P; the smaller where the larger fails. */
+const rankTolerances = [1e-6, 1e-9, 1e-12];
+/** A residual that is exact, and one that nothing need be done about. */
+const exactResidual = 1e-12;
+const goodResidual = 1e-14;
+/** Frequencies closer than this, of the difference of their decays, are mixed by more than 1000 times rounding. */
+const close = 1e-3;
 /** Steps that polish P; each shrinks the error of its start. */
-const polish = 4;
+const polish = 40;
 
 const symmetricPart = (A: Matrix): Matrix => matrix(A.rows, A.cols, (i, j) => (entry(A, i, j) + entry(A, j, i)) / 2);
 const skewPart = (A: Matrix): Matrix => matrix(A.rows, A.cols, (i, j) => (entry(A, i, j) - entry(A, j, i)) / 2);
@@ -63,8 +71,38 @@ export function normalPlusLowRank(A: Matrix, maxRank: number): NormalPlusLowRank
     const modes = half.map((m): Mode => ({ ...m, lambda: complex(alike.shift, m.lambda.im) }));
     return { modes, P: alike.P, residual: rebuildResidual(A, modes, alike.P) };
   }
-  const found = inSkewBasis(S, half, maxRank, 10 * rounding * size);
-  return typeof found === "string" ? found : { ...found, residual: rebuildResidual(A, found.modes, found.P) };
+  let best: NormalPlusLowRank | string = "";
+  for (const tolerance of rankTolerances) {
+    const found = inSkewBasis(S, half, maxRank, tolerance * size);
+    if (typeof found === "string") {
+      best = best === "" ? found : best;
+      continue;
+    }
+    const refined = refine(A, S, half, found);
+    if (typeof best === "string" || refined.residual < best.residual) best = refined;
+    if (best.residual <= exactResidual) break;
+  }
+  return best;
+}
+
+/**
+ * Vectors of close frequencies are mixed by rounding, and what the symmetric part has between them is then not P's alone. With
+ * the decays at hand it is known which: P is found again without them, and the normal part by itself.
+ */
+function refine(A: Matrix, S: Matrix, half: readonly Mode[], start: Omit<NormalPlusLowRank, "residual">): NormalPlusLowRank {
+  let best: NormalPlusLowRank = { ...start, residual: rebuildResidual(A, start.modes, start.P) };
+  if (best.residual <= goodResidual) return best;
+  const W = realBasis(half);
+  const T = multiply(transpose(W), multiply(S, W));
+  const paired = half.filter((m) => m.paired).length;
+  const mode = (i: number): Complex => start.modes[i < 2 * paired ? Math.floor(i / 2) : i - paired]?.lambda ?? complex(NaN);
+  const mixed = (i: number, j: number): boolean => Math.abs(mode(i).im - mode(j).im) < close * Math.abs(mode(i).re - mode(j).re);
+  const inBasis = start.P.map((p) => multiply(transpose(W), { rows: p.length, cols: 1, data: p }).data);
+  const P = polished(T, inBasis, (i, j) => i !== j && !(i >= 2 * paired && j >= 2 * paired) && !mixed(i, j)).map((p) => toBasis(W, p));
+  const { modes } = normalEigen({ ...A, data: A.data.map((a, k) => a + lowRankEntry(P, Math.floor(k / A.rows), k % A.rows)) });
+  const residual = rebuildResidual(A, modes, P);
+  if (residual < best.residual) best = { modes, P, residual };
+  return best;
 }
 
 /** S = c I - P P^T: all eigenvalues but few agree, and those lie below. */
@@ -112,7 +150,19 @@ function inSkewBasis(S: Matrix, half: readonly Mode[], maxRank: number, toleranc
   if (range === undefined) return `no low-rank part of rank up to ${maxRank} explains its symmetric part`;
   const start = completeLowRank(T, one, other, range, isReal, tolerance);
   if (typeof start === "string") return start;
-  const P = polished(T, start, paired, tolerance);
+  return fromSkewBasis(
+    W,
+    T,
+    half,
+    polished(T, start, (i, j) => i !== j && !(isReal(i) && isReal(j))),
+  );
+}
+
+/** D = T + P P^T as the decay of each mode, of the real ones by the eigenvectors of their block; all back in the basis of A. */
+function fromSkewBasis(W: Matrix, T: Matrix, half: readonly Mode[], P: readonly Float64Array[]): Omit<NormalPlusLowRank, "residual"> {
+  const n = T.rows;
+  const paired = half.filter((m) => m.paired).length;
+  const isReal = (i: number): boolean => i >= 2 * paired;
   const shift = (i: number, j: number): number => entry(T, i, j) + lowRankEntry(P, i, j);
   const pairs = half.slice(0, paired).map((m, k): Mode => {
     return { ...m, lambda: complex((shift(2 * k, 2 * k) + shift(2 * k + 1, 2 * k + 1)) / 2, m.lambda.im) };
@@ -137,18 +187,17 @@ function rangeOf(
   maxRank: number,
   tolerance: number,
 ): readonly Float64Array[] | undefined {
-  const columns = other.map((j) => Float64Array.from(one, (i) => -entry(T, i, j)));
+  const rests = other.map((j) => Float64Array.from(one, (i) => -entry(T, i, j)));
   const basis: Float64Array[] = [];
   for (;;) {
-    const rests = columns.map((c) => {
-      const rest = c.slice();
-      orthogonalise(rest, basis);
-      return { rest, length: orthogonalise(rest, basis) };
-    });
-    const longest = rests.reduce((best, r) => (r.length > best.length ? r : best), { rest: new Float64Array(), length: 0 });
-    if (longest.length <= tolerance) return basis;
+    const longest = rests.reduce((best, rest) => (Math.hypot(...rest) > Math.hypot(...best) ? rest : best), new Float64Array());
+    if (Math.hypot(...longest) <= tolerance) return basis;
     if (basis.length === maxRank) return undefined;
-    basis.push(longest.rest.map((x) => x / longest.length));
+    const next = longest.slice();
+    const length = orthogonalise(next, basis);
+    const unit = next.map((x) => x / length);
+    for (const rest of rests) orthogonalise(rest, [unit]);
+    basis.push(unit);
   }
 }
 
@@ -198,22 +247,21 @@ function completeLowRank(
   });
 }
 
-/** The P of the same rank nearest to what T says, its own diagonal filled in, step by step. */
-function polished(T: Matrix, start: readonly Float64Array[], paired: number, tolerance: number): readonly Float64Array[] {
+/** The P of the same rank nearest to the known entries of T, the others filled in, step by step. */
+function polished(T: Matrix, start: readonly Float64Array[], known: (i: number, j: number) => boolean): readonly Float64Array[] {
   const n = T.rows;
-  const known = (i: number, j: number): boolean => i !== j && !(i >= 2 * paired && j >= 2 * paired);
-  const error = (P: readonly Float64Array[]): number => {
-    const rest = matrix(n, n, (i, j) => (known(i, j) ? entry(T, i, j) + lowRankEntry(P, i, j) : 0));
-    return frobenius(rest);
-  };
+  const isKnown = Array.from({ length: n * n }, (_, k) => known(Math.floor(k / n), k % n));
+  const error = (P: readonly Float64Array[]): number =>
+    frobenius(matrix(n, n, (i, j) => (isKnown[i * n + j] === true ? entry(T, i, j) + lowRankEntry(P, i, j) : 0)));
   let P = start;
-  let best = error(P);
-  for (let step = 0; step < polish && P.length > 0 && best > tolerance / 1000; step++) {
-    const { values, vectors } = symmetricEigen(matrix(n, n, (i, j) => (known(i, j) ? -entry(T, i, j) : lowRankEntry(P, i, j))));
+  let least = error(P);
+  for (let step = 0; step < polish && P.length > 0; step++) {
+    const filled = matrix(n, n, (i, j) => (isKnown[i * n + j] === true ? -entry(T, i, j) : lowRankEntry(P, i, j)));
+    const { values, vectors } = symmetricEigen(filled);
     const next = P.map((_, r) => column(vectors, n - 1 - r, Math.sqrt(Math.max(0, values[n - 1 - r] ?? NaN))));
     const now = error(next);
-    if (!(now < best)) break;
-    [P, best] = [next, now];
+    if (!(now < 0.99 * least)) break;
+    [P, least] = [next, now];
   }
   return P;
 }

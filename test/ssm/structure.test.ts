@@ -73,6 +73,22 @@ describe("normal plus low rank in a random orthogonal basis", () => {
     );
   });
 
+  test("frequencies closer together than the skew part of A can tell apart", () => {
+    fc.assert(
+      fc.property(seeds, fc.integer({ min: 1, max: 2 }), fc.integer({ min: 3, max: 5 }), (seed, rank, digits) => {
+        const g = random(seed, "close");
+        const poles = Array.from({ length: 4 * rank + 4 }, (_, i) =>
+          complex(-Math.exp(g.normal()), 1 + Math.floor(i / 2) + (i % 2) * 10 ** -digits),
+        );
+        const A = less(normalMatrix(poles, g), rank, g);
+        const found = normalPlusLowRank(A, 3);
+        expect(typeof found === "string" ? found : found.P.length).toBe(rank);
+        expect(typeof found === "string" ? NaN : found.residual).toBeLessThan(1e-12);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
   test("with an error of 1e-9 it is refused, not rounded", () => {
     const g = random(4, "near");
     const A = less(normalMatrix(randomPoles(8, 0, g), g), 1, g);
