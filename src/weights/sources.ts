@@ -27,7 +27,7 @@ const SEQUENTIAL = /(^|\.)output_linear\.(weight|bias)$/;
 
 /**
  * The values of a layer's parameter under its own name: a linear map also as a convolution of width 1, and with its weight
- * normed, W = g v / |v| for each row; its bias also as a column.
+ * normed, W = g v / |v| for each row; its bias also as a column, a number also as a vector of one.
  */
 export function torchParameter({ name, shape }: ParamSpec, held: Held): Stored {
   const names = [name, name.replace(SEQUENTIAL, "$1output_linear.0.$2")];
@@ -39,7 +39,7 @@ export function torchParameter({ name, shape }: ParamSpec, held: Held): Stored {
   const [rows = 1] = shape;
   const leaf = leafOf(name);
   const isMap = (leaf === "weight" && shape.length === 2) || (leaf === "bias" && shape.length === 1);
-  const shapes = isMap ? [shape, [...shape, 1]] : [shape];
+  const shapes = isMap || shape.length === 0 ? [shape, [...shape, 1]] : [shape];
   if (found === undefined) return as(firstHeld(names, held), ...shapes);
   const [g, v] = found;
   return {

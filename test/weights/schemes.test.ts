@@ -137,6 +137,11 @@ describe("s4block, s4model, sashimi, h3", () => {
     expectSame(await load("h3", shapesOf(tensors), tensors), tensors);
   });
 
+  test("a number, as of the norm with two parameters in all, may be a vector of one", async () => {
+    const loaded = await load("s4block", { "norm.norm.m": [] }, { "norm.norm.m": tensor([1], [0.25]) });
+    expect(loaded.get("norm.norm.m")).toEqual({ shape: [], data: Float64Array.of(0.25) });
+  });
+
   test("a bias may be a column", async () => {
     const loaded = await load("s4-v2", { "output_linear.0.bias": [2] }, { "output_linear.0.bias": counted(2, 1) });
     expect(loaded.get("output_linear.0.bias")).toEqual(counted(2));
