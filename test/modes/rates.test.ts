@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { evaluatePlan } from "../../src/codegen/plan-source.ts";
 import { compileGraph, type Compiled } from "../../src/compile.ts";
-import { add, conv, layerNorm, linear, mean, model, ofWidth, pack, s4d, sequence, unpack } from "../../src/dsl/index.ts";
+import { add, conv, hippoLegs, layerNorm, linear, mean, model, ofWidth, pack, s4, s4d, sequence, unpack } from "../../src/dsl/index.ts";
 import type { Constants } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
 import type { Mode, Plan } from "../../src/runtime/plan.ts";
@@ -13,6 +13,18 @@ import { cutInputs, joinPieces } from "../setup/tensors.ts";
 
 const tolerance = 1e-5;
 
+/** Other state spaces in the lowest tier: coupled states, and coefficients of a past whose length they depend on. */
+const lowest = {
+  "normal plus low rank": model("dplr", { u: sequence(2) }, ({ u }) => {
+    const low = s4(linear(pack(linear(pack(u, 2), { width: 4 }), 2), { width: 4 }), { state: 8 });
+    return { y: unpack(unpack(linear(low, { width: 16 }), 2), 2) };
+  }),
+  "the whole past": model("memory", { u: sequence(2) }, ({ u }) => {
+    const low = hippoLegs(linear(pack(u, 4), { width: 2 }), { state: 6 });
+    return { y: unpack(linear(low, { width: 8 }), 4) };
+  }),
+};
+
 /** Three tiers, the lowest at one step of six; a mean of the middle one beside. */
 const tower = model("tower", { u: sequence(2) }, ({ u }) => {
   const middle = s4d(linear(pack(u, 3), { width: 4 }), { state: 8, name: "middle" });
@@ -22,9 +34,9 @@ const tower = model("tower", { u: sequence(2) }, ({ u }) => {
   return { y: s4d(top, { state: 8, name: "top" }), m: linear(mean(middle), { width: 3 }) };
 });
 
-/** The tower in one mode, for streams as well. */
-async function load(mode: Mode, maxLength: number): Promise<{ readonly compiled: Compiled; readonly model: AnyModel }> {
-  const compiled = await compileGraph(tower.graph, new Map(), { maxLength, seed: 3 });
+/** A model, the tower where none is given, in one mode, for streams as well. */
+async function load(mode: Mode, maxLength: number, { graph } = tower): Promise<{ readonly compiled: Compiled; readonly model: AnyModel }> {
+  const compiled = await compileGraph(graph, new Map(), { maxLength, seed: 3 });
   const plan: Plan = { ...evaluatePlan(compiled.plan), chooseResume: () => mode };
   return { compiled, model: await loadPlan(plan, compiled.shards, { device: await sharedDevice() }) };
 }
@@ -54,6 +66,19 @@ test.each(["convolution", "scan", "recurrence"] as const)("%s: long sequences, w
   expect(errorOf(await loaded.model.run(toInputs(loaded.compiled, inputs), { mode }), expected)).toBeLessThan(tolerance);
   expect(errorOf(await streamed(loaded, inputs, [1, 7, 430, 222]), expected)).toBeLessThan(tolerance);
   loaded.model.destroy();
+});
+
+test.each(Object.entries(lowest))("%s at one step of four, in every mode", { timeout: 120_000 }, async (_, slow) => {
+  const { compiled } = await load("recurrence", 512, slow);
+  const { graph, constants } = compiled.module;
+  const inputs = given(440);
+  const expected = interpret(graph, constants, inputs).outputs;
+  for (const mode of ["recurrence", ...Object.keys(compiled.plan.whole)] as Mode[]) {
+    const loaded = await load(mode, 512, slow);
+    expect(errorOf(await loaded.model.run(toInputs(compiled, inputs), { mode }), expected), mode).toBeLessThan(tolerance);
+    expect(errorOf(await streamed(loaded, inputs, [3, 301, 136]), expected), `${mode}, in chunks`).toBeLessThan(tolerance);
+    loaded.model.destroy();
+  }
 });
 
 test("a stream of fewer steps than a block has outputs at every step; what is pooled is zero before the first block", async () => {
