@@ -122,7 +122,7 @@ export interface PackNode extends NodeBase {
  * Takes blocks apart, one step of the slower sequence later: in the block of `by` steps that ends with step k of the
  * slower sequence come the channels of its step k - 1, zeros first; args: x `[B L/by H by]`.
  */
-export interface UnpackNode extends NodeBase {
+export interface UnpackNode extends Anchor {
   readonly op: "unpack";
   readonly by: number;
 }
@@ -144,7 +144,7 @@ export type Node =
   | ReverseNode;
 export type Op = Node["op"];
 export type NodeOf<K extends Op> = Extract<Node, { op: K }>;
-export type AnchorNode = MatmulNode | NormNode | PoolNode | SsmNode | ConvNode | EmbedNode;
+export type AnchorNode = MatmulNode | NormNode | PoolNode | SsmNode | ConvNode | EmbedNode | UnpackNode;
 
 /** How A is laid out; decides which modes exist. */
 export type Structure = "dense" | "diagonal" | "dplr";
@@ -252,6 +252,7 @@ export function ownArity(node: AnchorNode): number {
       return 2;
     case "norm":
     case "pool":
+    case "unpack":
       return 1;
     case "ssm":
       return ssmArity(node.form, node.args);
@@ -262,7 +263,7 @@ export function ownArity(node: AnchorNode): number {
 export const isCausal = (graph: Graph): boolean => graph.nodes.every((node) => node.op !== "reverse");
 
 export function isAnchor(node: Node): node is AnchorNode {
-  return ["matmul", "norm", "pool", "ssm", "conv", "embed"].includes(node.op);
+  return ["matmul", "norm", "pool", "ssm", "conv", "embed", "unpack"].includes(node.op);
 }
 
 /** One extent: a number, one of several, or any (a rank, which only the operand itself tells). */

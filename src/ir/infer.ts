@@ -205,6 +205,7 @@ function baseArity(node: UntypedNode): number {
       return 2;
     case "norm":
     case "pool":
+    case "unpack":
       return 1;
     case "ssm":
       return ssmArity(node.form, node.args);

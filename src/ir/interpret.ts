@@ -15,7 +15,6 @@ import {
   type Node,
   type PackNode,
   type SsmNode,
-  type UnpackNode,
   type ValueId,
 } from "./graph.ts";
 import {
@@ -142,8 +141,7 @@ function evaluate(run: Run, node: Node, id: ValueId, args: readonly Value[], con
     case "concat":
       return concat(run, node.type.dims, args);
     case "pack":
-    case "unpack":
-      return resampled(run, node, id, at(args, 0));
+      return packed(run, node, id, at(args, 0));
     case "reverse":
       return run.position === 0 ? reverse(at(args, 0)) : bug("a sequence can be reversed only whole");
     default: {
@@ -175,6 +173,9 @@ function anchor(run: Run, node: AnchorNode, id: ValueId, args: readonly Value[])
     case "embed":
       embed(x, at(args, 1), y);
       break;
+    case "unpack":
+      run.after.set(id, unpack(spanAt(run, rateOfType(y)), x, node, y, before));
+      break;
     case "ssm": {
       if (node.form.stage === "scaled") {
         run.after.set(id, scaledLegs(span, node.form, x, y, before));
@@ -188,11 +189,10 @@ function anchor(run: Run, node: AnchorNode, id: ValueId, args: readonly Value[])
   return [y];
 }
 
-/** Between two rates: the faster one says where in a block a step is. */
-function resampled(run: Run, node: PackNode | UnpackNode, id: ValueId, x: Value): Value {
+/** Its state says where in a block the faster sequence is. */
+function packed(run: Run, node: PackNode, id: ValueId, x: Value): Value {
   const y = empty(run, node.type.dims);
-  const [fast, move] = node.op === "pack" ? [x, pack] : [y, unpack];
-  run.after.set(id, move(spanAt(run, rateOfType(fast)), x, node, y, run.before.nodes.get(id)));
+  run.after.set(id, pack(spanAt(run, rateOfType(x)), x, node, y, run.before.nodes.get(id)));
   return y;
 }
 

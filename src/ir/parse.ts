@@ -221,7 +221,7 @@ const parsers: { readonly [K in Op]: (c: Cursor, type: TensorType) => Node } = {
     ...(c.tries("only=") ? { only: c.number64() } : {}),
     args: c.values(),
   }),
-  unpack: (c, type) => ({ op: "unpack", type, by: c.attribute("by"), args: c.values() }),
+  unpack: (c, type) => ({ op: "unpack", type, by: c.attribute("by"), args: c.values(), post: undefined }),
   reverse: (c, type) => ({ op: "reverse", type, args: c.values() }),
 };
 const ops = Object.keys(parsers) as readonly Op[];

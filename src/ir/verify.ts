@@ -38,7 +38,6 @@ function arityBounds(node: Node): readonly [number, number] {
       return [1, Infinity];
     case "slice":
     case "pack":
-    case "unpack":
     case "reverse":
       return [1, 1];
     default: {

@@ -125,7 +125,7 @@ function node(op: Op): fc.Arbitrary<Node> {
         fc.record({ ...base, op: fc.constant(op), by: size, only: fc.nat(511) }),
       );
     case "unpack":
-      return fc.record({ ...base, op: fc.constant(op), by: size });
+      return fc.record({ ...anchor, op: fc.constant(op), by: size });
     case "reverse":
       return fc.record({ ...base, op: fc.constant(op) });
   }

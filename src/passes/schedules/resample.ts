@@ -7,19 +7,23 @@ import type { PackNode, UnpackNode, ValueId } from "../../ir/graph.ts";
 import { everyElement } from "./elements.ts";
 import { add, dim, div, f32, kernelBuilder, type KExpr, lt, mod, mul, sub } from "./kit.ts";
 import {
+  applyPost,
   channelsOf,
   type Coords,
   elements,
   flatGrid,
   flatLane,
+  flopsOf,
   groupsOf,
   type LowerContext,
+  postBytes,
   read,
   schedule,
   type Schedule,
   stepTime,
   write,
 } from "./schedule.ts";
+import { ownTraffic } from "./traffic.ts";
 
 const lanes = 64;
 
@@ -70,9 +74,15 @@ function lowerUnpack(node: UnpackNode, id: ValueId, context: LowerContext): void
   const block = entry === "whole" ? undefined : context.state(id, `d.B*${channels * by}`);
   const index = (b: KExpr, c: KExpr): KExpr => add(mul(b, channels * by), c);
   const size = elements(node.type, entry);
-  const bytes = entry === "whole" ? `4*${size}+${4 * channels}*d.B*(d.L-${by})` : `8*${size}`;
-  everyElement("unpack", node, id, context, { flops: 0, bytes, minimum: bytes }, (k, at) => {
-    const put = (value: KExpr): void => write(k, context.result(id), at, value);
+  const own = entry === "whole" ? `4*${size}+${4 * channels}*d.B*(d.L-${by})` : `8*${size}`;
+  const inner = entry !== "step" && context.result(id).layout === "BCL" ? "time" : "channel";
+  const cost = {
+    flops: `${flopsOf(node.post)}*${size}`,
+    bytes: `${own}+${ownTraffic(node.args.slice(1), node, inner, entry, context)}`,
+    minimum: `${own}+${postBytes(node, entry, context)}`,
+  };
+  everyElement("unpack", node, id, context, cost, (k, at) => {
+    const put = (value: KExpr): void => write(k, context.result(id), at, applyPost(k, node, [value], at, context));
     const kept = (s: KExpr): KExpr => (block === undefined ? f32(0) : k.load(k.bind(block), index(at.b, add(mul(at.c, by), s))));
     if (entry === "step") return put(kept(mod(dim("pos"), by)));
     const from = (): Coords => ({ b: at.b, c: add(mul(at.c, by), mod(at.l, by)), l: sub(div(at.l, by), 1) });
