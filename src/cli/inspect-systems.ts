@@ -9,7 +9,7 @@ import type { Discretization } from "../ssm/discretization.ts";
 import { discretizationNamed } from "../ssm/discretizations.ts";
 import { continuousSystem } from "../ssm/evaluate.ts";
 import { impulseResponses, kernelTransfer, onCircle, telling, type Transfer, transferFunction } from "../ssm/response.ts";
-import type { ContinuousSystem } from "../ssm/system.ts";
+import type { ContinuousSystem, DiagonalSystem } from "../ssm/system.ts";
 import {
   basisFunctions,
   continuousPoles,
@@ -33,6 +33,8 @@ const BASIS_POINTS = 241;
 const MEMORIES = 5;
 const LONGEST = 4096;
 const SHORTEST = 64;
+/** Where nothing decays. */
+const ENDLESS = 1024;
 
 /** One entry for every system there is, in order. `continuous` and `discrete` are the modules after those passes. */
 export function systemsOf(continuous: Module, discrete: Module): InspectSystem[] {
@@ -74,11 +76,12 @@ function recurrence(module: Module, node: SsmNode, earlier: Place<SsmNode> | und
   const system = discreteOperands(node, valuesOf({ module, node }));
   const channels = Number(node.type.dims.at(-1)?.size);
   const stored = storedSystems(system);
-  const shown = spread(stored, SHOWN_CHANNELS);
+  const poles = polesOf(system, before);
+  const differing = different(system, poles);
+  const shown = spread(differing.length, SHOWN_CHANNELS).map((i) => differing[i] ?? 0);
   const poled = spread(stored, system.structure === "diagonal" ? Math.max(SHOWN_CHANNELS, SHOWN_POLES / node.form.state) : SHOWN_CHANNELS);
   // Of a diagonal system every pole counts, of others those that are drawn: eigenvalues cost.
   const counted = system.structure === "diagonal" ? spread(stored, stored) : poled;
-  const poles = polesOf(system, before);
   const spans = counted.map((h) => poles(h));
   const drawn = poled.map((h) => spans[counted.indexOf(h)] ?? poles(h));
   const frequencies = telling(shown.flatMap((h) => poles(h).discrete));
@@ -97,8 +100,30 @@ function recurrence(module: Module, node: SsmNode, earlier: Place<SsmNode> | und
     spreadChannels: counted.length,
     impulses: impulsesOf(system, shown, poles),
     spectrum: shown.map((h) => spectrumOf(`channel ${h}`, transferFunction(system, h), frequencies)),
-    basis: before === undefined ? [] : basisOf(before.system),
+    basis: before === undefined ? [] : basisOf(before.system, differing),
   };
+}
+
+/**
+ * The stored systems to choose from: all, or of those with one state each (the modes of a system of several inputs and
+ * outputs) one for every mode.
+ */
+function different(system: DiscreteSystem, poles: (h: number) => Poles): readonly number[] {
+  const all = Array.from({ length: storedSystems(system) }, (_, h) => h);
+  if (system.structure !== "diagonal" || system.abar.shape[1] !== 1) return all;
+  const modes = all.map((h): [string, number] => [
+    poles(h)
+      .discrete.map(({ re, im }) => `${re} ${Math.abs(im)}`)
+      .join(),
+    h,
+  ]);
+  return [...new Map(modes.toReversed()).values()].toSorted((a, b) => a - b);
+}
+
+/** Channels of one state each as the states of one channel. */
+function sideBySide(system: DiagonalSystem, channels: readonly number[]): DiagonalSystem {
+  const of = (data: Float64Array): Float64Array => Float64Array.from(channels.flatMap((h) => [...data.subarray(2 * h, 2 * h + 2)]));
+  return { ...system, channels: 1, states: channels.length, A: of(system.A), B: of(system.B), C: of(system.C) };
 }
 
 interface Poles {
@@ -124,19 +149,20 @@ function polesOf(system: DiscreteSystem, before: Continuous | undefined): (h: nu
 /** Each over its own channel's memory. */
 function impulsesOf(system: DiscreteSystem, shown: readonly number[], poles: (h: number) => Poles): InspectSystem["impulses"] {
   return shown.map((channel) => {
-    const lasting = poles(channel)
-      .discrete.map(memory)
-      .filter((samples) => samples < Infinity);
-    const steps = Math.min(LONGEST, Math.max(SHORTEST, Math.ceil(MEMORIES * Math.max(0, ...lasting))));
+    const all = poles(channel).discrete.map(memory);
+    const lasting = all.filter((samples) => samples < Infinity);
+    const reach = lasting.length === 0 && all.length > 0 ? ENDLESS : Math.ceil(MEMORIES * Math.max(0, ...lasting));
+    const steps = Math.min(LONGEST, Math.max(SHORTEST, reach));
     const [values = bug("no response")] = impulseResponses(system, [channel], steps);
     return { channel, values };
   });
 }
 
-function basisOf(system: ContinuousSystem): InspectCurve[] {
-  const { duration, states } = basisFunctions(system, 0, SHOWN_STATES, BASIS_POINTS);
+function basisOf(system: ContinuousSystem, differing: readonly number[]): InspectCurve[] {
+  const alone = system.structure === "diagonal" && system.states === 1;
+  const { duration, states } = basisFunctions(alone ? sideBySide(system, differing) : system, 0, SHOWN_STATES, BASIS_POINTS);
   return states.map(({ state, values }) => ({
-    label: `state ${state}`,
+    label: alone ? `channel ${differing[state]}` : `state ${state}`,
     points: Array.from(values, (value, k) => [(duration * k) / (BASIS_POINTS - 1), value] as const),
   }));
 }

@@ -24,7 +24,12 @@ export default model("every", { u: sequence(2) }, ({ u }) => {
 `;
 
 /** What was printed and written; the drawings of each system by its name. */
-const found = { text: "", page: "", articles: new Map<string, { readonly form: string; readonly drawings: readonly string[] }>() };
+const found = {
+  text: "",
+  modes: "",
+  page: "",
+  articles: new Map<string, { readonly form: string; readonly drawings: readonly string[] }>(),
+};
 
 let folder = "";
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -32,6 +37,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "recurve-test-"));
   const path = await modelFile(folder, MODEL);
+  found.modes = (await cli("inspect", path, "--max-length", "64", "--after", "mode")).out;
   found.text = (await cli("inspect", path, "--max-length", "64", "--after", "structure")).out;
   expect(await cli("inspect", path, "--max-length", "64", "--html", join(folder, "page.html"))).toMatchObject({ code: 0 });
   found.page = await readFile(join(folder, "page.html"), "utf8");
@@ -58,6 +64,30 @@ test("--after structure is text that says every structure, and reads back as the
 const poles = ["plane", "plane", "spread", "spread", "spectrum", "basis"];
 const four = ["impulse", "impulse", "impulse", "impulse"];
 
+test("--after mode says why a mode does not exist, and where", () => {
+  expect(found.modes).toMatch(/^no recurrence: nothing runs reverse in it \(.*model\.ts:12:15\)$/m);
+  expect(found.modes).toMatch(/^no chunked: nothing runs ssm diagonal in it \(.*model\.ts:5:7\)$/m);
+});
+
+test("the page of wide layers stays small: channels and poles are sampled, and it says so", { timeout: 120_000 }, async () => {
+  const wide = await modelFile(
+    await mkdtemp(join(folder, "wide-")),
+    `import { model, s4, s4d, sequence } from "recurve";
+export default model("wide", { u: sequence(256) }, ({ u }) => ({ y: s4(s4d(u, { state: 64 }), { state: 64 }) }));
+`,
+  );
+  expect(await cli("inspect", wide, "--max-length", "64", "--html", join(folder, "wide.html"))).toMatchObject({ code: 0 });
+  const page = await readFile(join(folder, "wide.html"), "utf8");
+  expect(page.length).toBeLessThan(400_000);
+  expect(page.match(/<svg class="impulse"/g)).toHaveLength(8);
+  for (const caption of [
+    "Discrete poles (8 of 256 channels)",
+    "Discrete poles (4 of 256 channels)",
+    "Impulse responses, samples (4 of 256 channels)",
+  ])
+    expect(page).toContain(caption);
+});
+
 describe("the page", () => {
   test.each([
     ["mimo", "diagonal; 1 stored state; 16 channels; zoh", [...poles, ...four]],
@@ -69,6 +99,12 @@ describe("the page", () => {
     ["taps", "a convolution of 6 taps; 4 channels", ["spectrum", ...four]],
   ])("draws all there is of %s", (name, form, drawings) => {
     expect(found.articles.get(name)).toEqual({ form, drawings });
+  });
+
+  test("shows of a system of several inputs its modes, each once", () => {
+    const [, mimo = ""] = /<article><h3>mimo<\/h3>([^]*?)<\/article>/.exec(found.page) ?? [];
+    const labels = [...mimo.matchAll(/<li class="c\d">(.*?)<\/li>/g)].map(([, label = ""]) => label);
+    expect(labels.toSorted()).toEqual([0, 0, 1, 1, 2, 2, 3, 3].map((h) => `channel ${h}`));
   });
 
   test("says of a system that varies in time that it has no poles, and of a model that reads backwards that it has no recurrence", () => {
