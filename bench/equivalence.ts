@@ -5,7 +5,7 @@ import type { Bench } from "./figure.ts";
 
 export const equivalence: Bench = {
   name: "equivalence",
-  doc: "random S4D, normal and dense systems in every mode, from zero and from a state; largest error over the output's scale",
+  doc: "random S4D, normal, dense and DPLR systems in every mode, from zero and from a state; largest error over the output's scale",
   device: true,
   run: async ({ cases, seed }) => {
     const worst = new Map<string, number>();

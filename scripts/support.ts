@@ -18,7 +18,7 @@ import { families } from "../src/ssm/families.ts";
 import { type Family, paramDims } from "../src/ssm/family.ts";
 import { schemes } from "../src/weights/schemes.ts";
 
-const modes: readonly Mode[] = ["convolution", "scan", "chunked", "recurrence"];
+const modes: readonly Mode[] = ["convolution", "scan", "recurrence"];
 const marks = { begin: "<!-- support: written by scripts/support.ts -->", end: "<!-- /support -->" };
 
 const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;

@@ -67,6 +67,15 @@ function sharedBytes(kernel: Kernel): string {
   return kernel.shared.map((s) => `4*${source(s.size)}`).join("+");
 }
 
+interface Runnable {
+  readonly prepare: readonly DispatchSource[];
+  readonly body: readonly DispatchSource[];
+}
+
+/** The kernels of a mode's programs, in order. */
+const kernelsOf = ({ whole, resume }: { readonly whole: Runnable; readonly resume: Runnable | undefined }): string =>
+  JSON.stringify([whole, resume].map((p) => p && [...p.prepare, ...p.body].map((d) => d.kernel)));
+
 /** The modes in which a stream can process many steps at once. */
 export const parallelModes: readonly Mode[] = ["convolution", "scan", "chunked"];
 
@@ -93,7 +102,7 @@ export function lower(module: Module, options: LowerOptions): Lowered {
     .filter((node) => node.op === "reverse")
     .slice(0, 1)
     .map((node) => ({ mode: "recurrence", node }));
-  const entries = parallelModes.flatMap((mode) => {
+  const legal = parallelModes.flatMap((mode) => {
     const whole = lowerEntry(shared, graph, "whole", mode);
     const resume = step && lowerEntry(shared, graph, "resume", mode);
     if (!("unserved" in whole) && !(resume !== undefined && "unserved" in resume)) return [{ mode, whole, resume }];
@@ -101,6 +110,8 @@ export function lower(module: Module, options: LowerOptions): Lowered {
     if (unserved !== undefined && "unserved" in unserved) refused.push({ mode, node: unserved.unserved });
     return [];
   });
+  // A mode that runs the same kernels as an earlier one is no mode of its own: only state space models tell them apart.
+  const entries = legal.filter((entry, i) => legal.findIndex((earlier) => kernelsOf(earlier) === kernelsOf(entry)) === i);
   if (entries.length === 0) bug(`the model ${graph.name} runs in no mode that processes whole sequences`);
   const programs: VirtualProgram[] = [
     ...(step === undefined ? [] : [{ name: "step", prepare: step.prepare, body: step.body }]),

