@@ -1,6 +1,6 @@
 /** Poles of a system and what they say about it: which grow, and how fast. */
 import type { DiscreteSystem } from "../ir/interpret.ts";
-import { abs, type Complex, complex, complexAt } from "../math/complex.ts";
+import { abs, type Complex, complex, complexAt, scale } from "../math/complex.ts";
 import { addScaled, entry, frobenius, type Matrix, matrix, matrixOf, multiply, scaleMatrix, transpose } from "../math/matrix.ts";
 import { eigenvalues } from "../math/schur.ts";
 import { largestSymmetric } from "../math/symmetric.ts";
@@ -45,8 +45,15 @@ function polesOf(system: StateSystem): readonly UnstablePole[] {
       return densePoles(system);
     case "dplr":
       // A + A^* is at most the real part of the normal part: nothing grows unless that does.
-      return diagonalPoles(system).length === 0 ? [] : densePoles(denseForm(system));
+      return diagonalPoles(system).length === 0 ? [] : densePoles(denseForm(system)).map((found) => perTime(found, system));
   }
+}
+
+/** A pole for steps of 1, in the system's own time where all states of the channel have one step size. */
+function perTime(found: UnstablePole, { delta, states }: DplrSystem): UnstablePole {
+  const own = delta.subarray(found.channel * states, (found.channel + 1) * states);
+  const [step = 1] = own;
+  return own.every((d) => d === step) ? { ...found, pole: scale(found.pole, 1 / step), delta: step } : found;
 }
 
 function diagonalPoles({ A, states, delta }: DiagonalSystem | DplrSystem | MimoSystem): readonly UnstablePole[] {

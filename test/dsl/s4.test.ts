@@ -4,6 +4,7 @@ import { model, s4, sequence, type S4Options, type Seq, type Tensor } from "../.
 import type { Constant, Constants, Graph } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
 import { init } from "../../src/passes/init.ts";
+import { structure } from "../../src/passes/structure.ts";
 import { evaluateSystem } from "../../src/ssm/evaluate.ts";
 import { relativeError } from "../math/golden.ts";
 
@@ -114,4 +115,25 @@ describe("what options mean", () => {
     const { constants } = init.run({ graph, constants: new Map() }, { seed: 1, note: () => undefined, warn: () => undefined });
     expect(relativeError([...(constants.get("layer.kernel.inv_dt")?.data ?? [])].map(Math.exp), [0.01, 0.1, 1])).toBeLessThan(1e-14);
   });
+});
+
+describe("a growing normal part is warned of with its time constant, unless the low-rank part holds it", () => {
+  const warnings = (P: number): string[] => {
+    const options = { name: "layer", state: 2, transforms: { real: "none" } } as const;
+    const { graph } = model("m", { u: sequence(1) }, ({ u }) => ({ y: s4(u, options) }));
+    const tensor = (shape: number[], ...data: number[]): Constant => ({ shape, data: Float64Array.from(data) });
+    const given: Constants = new Map([
+      ["layer.kernel.A_real", tensor([1, 1], -0.25)],
+      ["layer.kernel.A_imag", tensor([1, 1], 3)],
+      ["layer.kernel.P", tensor([1, 1, 1, 2], P, 0)],
+      ["layer.kernel.inv_dt", tensor([1, 1], Math.log(0.1))],
+    ]);
+    const heard: string[] = [];
+    const context = { seed: 1, note: () => undefined, warn: (message: string) => void heard.push(message) };
+    structure.run(init.run({ graph, constants: given }, context), context);
+    return heard;
+  };
+  test("grows", () =>
+    expect(warnings(0)).toEqual([expect.stringMatching(/pole 0\.25 [-+] 3i .* unstable.*every 4 units of time, 40 samples/)]));
+  test("is held", () => expect(warnings(1)).toEqual([]));
 });
