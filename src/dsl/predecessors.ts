@@ -34,7 +34,7 @@ export function dss<S extends Sequence>(x: Tensor<S>, options: DssOptions = {}):
   const system = {
     family: softmax === undefined ? dssExp : dssFamily,
     state,
-    options: { ...deltaRange(options.delta), ...(softmax === undefined ? {} : { l_max: softmax }) },
+    options: { ...deltaRange(options.delta), ...(softmax === undefined ? {} : { softmax_length: softmax }) },
     shape: { log_dt: separateSteps ? 0 : 1 },
   };
   const leaf = (param: string): string => (param === "D" ? param : `kernel.${param}`);

@@ -77,7 +77,7 @@ export const dss = defineFamily({
   structure: "diagonal",
   selective: false,
   params: { ...dssParams, Lambda: { doc: "lambda.", dims: ["N", "c"] } },
-  options: { ...dssOptions, l_max: { doc: "L, the steps of the sequences it was made for.", default: 1024 } },
+  options: { ...dssOptions, softmax_length: { doc: "L, the steps of the sequences it was made for.", default: 1024 } },
   init: {
     ...dssInit,
     Lambda: ({ count }) => {
@@ -85,11 +85,11 @@ export const dss = defineFamily({
       return (i) => (i % 2 === 0 ? dssStart.re : (im[(i - 1) / 2] ?? NaN));
     },
   },
-  system: ({ Lambda, ...rest }, sizes, { l_max }) =>
+  system: ({ Lambda, ...rest }, sizes, { softmax_length }) =>
     dssSystem(
       rest,
       (n) => complexAt(Lambda.data, n),
       sizes,
-      (z) => div(complex(1), expm1(scale(z, l_max))),
+      (z) => div(complex(1), expm1(scale(z, softmax_length))),
     ),
 });
