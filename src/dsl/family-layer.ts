@@ -1,5 +1,5 @@
 /** What layers made from the table of families share: their parameters, under their names, and the `ssm` node that reads them. */
-import type { ValueId } from "../ir/graph.ts";
+import type { Axis, ValueId } from "../ir/graph.ts";
 import { paramDims, type DimLetter, type Family, type Options } from "../ssm/family.ts";
 import { reshaped } from "./shape.ts";
 import { makeTensor, type AnyTensor, type Sequence, type Tensor, type WithWidth } from "./tensor.ts";
@@ -33,6 +33,8 @@ export interface FamilySystem {
   /** N, the full state size. */
   readonly state: number;
   readonly options: Options;
+  /** The axis of a grid to run along, instead of along L. */
+  readonly along?: Axis & { readonly delay: number };
   /** Sizes of the family's other dims; 1 where absent. */
   readonly sizes?: Readonly<Partial<Record<DimLetter, number>>>;
   /** Which of a parameter's shapes it is declared in, where there are several; the first where absent. */
@@ -84,11 +86,11 @@ export function widerNode<S extends Sequence, const W extends number>(
 
 function ssmNode(
   x: AnyTensor,
-  { family, state, options }: FamilySystem,
+  { family, state, options, along }: FamilySystem,
   discretization: Discretization,
   params: readonly ValueId[],
   width?: number,
 ): ValueId {
-  const form = { stage: "family", family: family.name, discretization, state, width, options } as const;
+  const form = { stage: "family", family: family.name, discretization, state, width, along, options } as const;
   return trace().builder.ssm(form, [valueOf(x), ...params], here());
 }

@@ -3,15 +3,17 @@
  * its parameters mean is said in `src/ssm/`; the block around it (activation, output map) is a model's own.
  */
 import { arg, call } from "../ir/expr.ts";
+import type { Axis, ValueId } from "../ir/graph.ts";
 import { basisNamed } from "../ssm/bases.ts";
-import type { Options, Sizes } from "../ssm/family.ts";
+import { paramDims, type Options, type Sizes } from "../ssm/family.ts";
 import { familyNamed } from "../ssm/families.ts";
-import { deltaRange, familyNode, familyParams, type Discretization } from "./family-layer.ts";
+import { deltaRange, familyNode, familyParam, familyParams, type Discretization } from "./family-layer.ts";
+import { constant } from "./init.ts";
 import { mapTensors } from "./pointwise.ts";
 import { concat } from "./shape.ts";
 import type { Sequence, Tensor, WithWidth } from "./tensor.ts";
 import { delay, reverse } from "./time.ts";
-import { fail, here, layerName, type Named } from "./trace.ts";
+import { fail, fixedParameter, here, layerName, type Named } from "./trace.ts";
 
 /** A rule for the poles of a diagonal matrix. */
 export type PoleRule = "lin" | "inv" | "inv2" | "quad" | "real" | "legs" | "random";
@@ -113,6 +115,29 @@ export function s4<S extends Sequence, const C extends number = 1>(x: Tensor<S>,
   const y = backward === undefined ? forward : mapTensors(call("add", arg(0), arg(1)), forward, backward);
   // The type checker does not multiply widths.
   return y as unknown as Tensor<WithOutputs<S, C>>;
+}
+
+/**
+ * S4 along an axis of a grid, without a skip connection, on features that come once for every output already.
+ * Shapes: as those of `kernel` of `s4`, under the layer's own name.
+ */
+export function s4Along(x: Tensor<Sequence>, features: number, options: S4Options, axis: Axis): Tensor<Sequence> {
+  const { mode = "dplr", bidirectional = false, state = 64 } = options;
+  const sizes = sizesOf(options, mode, features);
+  const system = { family: familyNamed(families[mode]), state, options: settingsOf(options, mode), sizes };
+  const layer = layerName("s4", options.name);
+  const noSkip = (): ValueId => fixedParameter(layer, "no_skip", paramDims(system.family, sizes, here()).get("D") ?? [], constant(0));
+  const params = Object.keys(system.family.params).map((param) =>
+    param === "D" ? noSkip() : familyParam(system, sizes.H, param, layer, param),
+  );
+  const { discretization, softmaxLength } = ruleOf(options, mode);
+  const settings = softmaxLength === undefined ? system.options : { ...system.options, softmax_length: softmaxLength };
+  const forward = familyNode(x, { ...system, options: settings, along: { ...axis, delay: 0 } }, discretization, params);
+  if (!bidirectional) return forward;
+  // Backwards along every axis; but for this one, that changes nothing.
+  const own = { ...system, options: { ...settings, direction: "backward" }, along: { ...axis, delay: 1 } };
+  const backward = reverse(familyNode(reverse(x), own, discretization, params));
+  return mapTensors(call("add", arg(0), arg(1)), forward, backward);
 }
 
 /** The features once for every output. */

@@ -1,7 +1,7 @@
 /** Builds a graph node by node; every call infers and checks the type, and blames the caller's place in the source. */
 import { bug, type Loc } from "./error.ts";
 import type { Expr } from "./expr.ts";
-import type { Dim, Graph, GraphOutput, Init, Node, NormNode, PoolNode, SsmForm, TensorType, ValueId } from "./graph.ts";
+import type { Axis, Dim, Graph, GraphOutput, Init, Node, NormNode, PoolNode, SsmForm, TensorType, ValueId } from "./graph.ts";
 import { inferType } from "./infer.ts";
 
 export interface GraphBuilder {
@@ -15,7 +15,7 @@ export interface GraphBuilder {
   readonly pool: (x: ValueId, kind: PoolNode["kind"], loc?: Loc) => ValueId;
   /** `args`: x, then what the form says. */
   readonly ssm: (form: SsmForm, args: readonly ValueId[], loc?: Loc) => ValueId;
-  readonly conv: (x: ValueId, w: ValueId, loc?: Loc) => ValueId;
+  readonly conv: (x: ValueId, w: ValueId, loc?: Loc, axis?: Axis) => ValueId;
   readonly embed: (ids: ValueId, table: ValueId, loc?: Loc) => ValueId;
   /** With a step: every `step`-th channel from `start`, `size` of them. */
   readonly slice: (x: ValueId, start: number, size: number, loc?: Loc, step?: number) => ValueId;
@@ -56,7 +56,8 @@ export function graphBuilder(name: string): GraphBuilder {
       add({ op: "norm", kind, eps, args: [x], loc, type: inferType({ op: "norm", kind, eps, args: [x], loc }, types([x])) }),
     pool: (x, kind, loc) => add({ op: "pool", kind, args: [x], loc, type: inferType({ op: "pool", kind, args: [x], loc }, types([x])) }),
     ssm: (form, args, loc) => add({ op: "ssm", form, args, loc, type: inferType({ op: "ssm", form, args, loc }, types(args)) }),
-    conv: (x, w, loc) => add({ op: "conv", args: [x, w], loc, type: inferType({ op: "conv", args: [x, w], loc }, types([x, w])) }),
+    conv: (x, w, loc, axis) =>
+      add({ op: "conv", axis, args: [x, w], loc, type: inferType({ op: "conv", args: [x, w], loc }, types([x, w])) }),
     embed: (ids, table, loc) =>
       add({ op: "embed", args: [ids, table], loc, type: inferType({ op: "embed", args: [ids, table], loc }, types([ids, table])) }),
     slice: (x, start, size, loc, step) => {

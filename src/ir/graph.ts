@@ -87,6 +87,13 @@ export interface SsmNode extends Anchor {
 /** Depthwise causal convolution; args: x `[B L H]`, w `[H K]`. y_t = sum_k w[k] x_{t-K+1+k}. */
 export interface ConvNode extends Anchor {
   readonly op: "conv";
+  /** Along this axis instead of along L: each line of the grid by itself, from zeros. */
+  readonly axis?: Axis | undefined;
+}
+/** An axis of a grid that a sequence holds: time step l is at place floor(l / stride) mod size of it. */
+export interface Axis {
+  readonly size: number;
+  readonly stride: number;
 }
 /** Rows of a table; args: ids i32 `[B L]`, table `[V H]`. */
 export interface EmbedNode extends Anchor {
@@ -176,6 +183,8 @@ export type SsmForm =
       readonly state: number;
       /** Channels of the result, where the family gives another number than it takes. */
       readonly width?: number | undefined;
+      /** Runs along the lines of this axis, from zero at the begin of each, so many steps later. */
+      readonly along?: (Axis & { readonly delay: number }) | undefined;
       /** Options of the family, such as the name of its initialization. */
       readonly options: Readonly<Record<string, string | number | boolean>>;
       /** For the family `dense`: the entries of A, B, C, D as expressions of the node's scalar parameters. */
@@ -259,8 +268,14 @@ export function ownArity(node: AnchorNode): number {
   }
 }
 
-/** Whether no output depends on later inputs; where one does, a model has no steps and no streams. */
-export const isCausal = (graph: Graph): boolean => graph.nodes.every((node) => node.op !== "reverse");
+/** Whether a model can run step by step: nothing reads later inputs, or a grid that is not there yet. */
+export const isCausal = (graph: Graph): boolean => graph.nodes.every((node) => node.op !== "reverse" && axisOf(node) === undefined);
+
+/** The axis of a grid that a node works along, instead of along L. */
+export function axisOf(node: Node): Axis | undefined {
+  if (node.op === "conv") return node.axis;
+  return node.op === "ssm" && node.form.stage === "family" ? node.form.along : undefined;
+}
 
 export function isAnchor(node: Node): node is AnchorNode {
   return ["matmul", "norm", "pool", "ssm", "conv", "embed", "unpack"].includes(node.op);

@@ -21,6 +21,7 @@ import {
   at,
   concat,
   conv,
+  convAlong,
   dense,
   diagonal,
   dplr,
@@ -168,7 +169,8 @@ function anchor(run: Run, node: AnchorNode, id: ValueId, args: readonly Value[])
       run.after.set(id, pool(span, x, y, node.kind, before));
       break;
     case "conv":
-      run.after.set(id, conv(span, x, at(args, 1), y, before));
+      if (node.axis === undefined) run.after.set(id, conv(span, x, at(args, 1), y, before));
+      else convAlong(x, at(args, 1), y, node.axis);
       break;
     case "embed":
       embed(x, at(args, 1), y);
@@ -182,6 +184,10 @@ function anchor(run: Run, node: AnchorNode, id: ValueId, args: readonly Value[])
         break;
       }
       const system = discreteSystem(run, node, args);
+      if (system.structure === "fir" && system.axis !== undefined) {
+        convAlong(x, system.taps, y, system.axis);
+        break;
+      }
       run.after.set(id, recurrence(span, system, x, y, before));
       break;
     }

@@ -4,7 +4,7 @@
  */
 import { bug } from "./error.ts";
 import { scalarDef, type Expr } from "./expr.ts";
-import { rateOf, type Constant, type Dim } from "./graph.ts";
+import { rateOf, type Axis, type Constant, type Dim } from "./graph.ts";
 
 /** x_t = Abar x_{t-1} + Bbar u_t, y_t = C x_t + D u_t, as the stage `discrete` of `SsmForm` lays it out. */
 export type DiscreteSystem = DiagonalSystem | DenseSystem | DplrSystem;
@@ -12,6 +12,7 @@ export type DiscreteSystem = DiagonalSystem | DenseSystem | DplrSystem;
 export interface FiniteResponse {
   readonly structure: "fir";
   readonly taps: Constant;
+  readonly axis?: Axis | undefined;
 }
 /** Shapes: abar, gain `[H N 2]`, d `[H]`. */
 export interface DiagonalSystem {
@@ -153,6 +154,22 @@ export function conv(span: Span, x: Value, w: Constant, y: Value, before: Float6
     }
   }
   return state;
+}
+
+/** y_i = sum_k w[k] x_{i-K+1+k} along every line of an axis by itself. */
+export function convAlong(x: Value, w: Constant, y: Value, { size, stride }: Axis): void {
+  const [B = 0, L = 0, H = 0] = x.shape;
+  const K = w.shape[1] ?? 0;
+  if (L % (size * stride) !== 0) bug(`${L} time steps are no grids of ${size * stride}`);
+  for (let row = 0; row < B * L; row++) {
+    const place = Math.floor((row % L) / stride) % size;
+    for (let h = 0; h < H; h++) {
+      let sum = 0;
+      for (let back = 0; back <= Math.min(place, K - 1); back++)
+        sum += num(w.data, h * K + K - 1 - back) * num(x.data, (row - back * stride) * H + h);
+      y.data[row * H + h] = sum;
+    }
+  }
 }
 
 /** Rows of the table; throws for an id that is none. */

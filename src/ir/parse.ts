@@ -3,6 +3,7 @@ import { bug, CompileError, type Loc } from "./error.ts";
 import { arg, call, constant, scalarFns, type Expr, type ScalarFn } from "./expr.ts";
 import {
   lengthAt,
+  type Axis,
   type Dim,
   type Graph,
   type GraphOutput,
@@ -204,7 +205,7 @@ const parsers: { readonly [K in Op]: (c: Cursor, type: TensorType) => Node } = {
   norm: (c, type) => ({ op: "norm", type, kind: c.oneOf(["layer", "rms"]), eps: c.attribute("eps"), args: c.values(), post: undefined }),
   pool: (c, type) => ({ op: "pool", type, kind: c.oneOf(["mean", "max", "last", "first"]), args: c.values(), post: undefined }),
   ssm: (c, type) => ({ op: "ssm", type, form: parseForm(c), args: c.values(), post: undefined }),
-  conv: (c, type) => ({ op: "conv", type, args: c.values(), post: undefined }),
+  conv: (c, type) => ({ op: "conv", type, ...(c.tries("axis=") ? { axis: parseAxis(c) } : {}), args: c.values(), post: undefined }),
   embed: (c, type) => ({ op: "embed", type, args: c.values(), post: undefined }),
   slice: (c, type) => ({
     op: "slice",
@@ -238,6 +239,7 @@ function parseForm(c: Cursor): SsmForm {
         discretization: c.name(),
         state: c.attribute("state"),
         ...(c.tries("width=") ? { width: c.number64() } : {}),
+        ...(c.tries("along=") ? { along: { ...parseAxis(c), delay: c.attribute("delay") } } : {}),
         options: (c.word("options="), parseOptions(c)),
       };
       return c.tries("A=") ? { ...form, entries: parseEntries(c) } : form;
@@ -250,6 +252,8 @@ function parseForm(c: Cursor): SsmForm {
       return { stage, state: c.attribute("state"), alpha: c.attribute("alpha") };
   }
 }
+
+const parseAxis = (c: Cursor): Axis => ({ size: c.number64(), stride: c.attribute("stride") });
 
 function parseEntries(c: Cursor): SystemEntries {
   const matrix = (): Expr[][] => c.list("[", "]", () => c.list("[", "]", () => expression(c)));

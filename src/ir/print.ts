@@ -93,7 +93,7 @@ const attributePrinters: { readonly [K in Op]: (node: NodeOf<K>) => string[] } =
   norm: (node) => [node.kind, `eps=${printNumber(node.eps)}`],
   pool: (node) => [node.kind],
   ssm: (node) => printForm(node.form),
-  conv: () => [],
+  conv: (node) => (node.axis === undefined ? [] : [`axis=${node.axis.size}`, `stride=${node.axis.stride}`]),
   embed: () => [],
   slice: (node) => [`start=${node.start}`, ...(node.step === undefined ? [] : [`step=${node.step}`])],
   concat: () => [],
@@ -111,6 +111,7 @@ function printForm(form: SsmForm): string[] {
         printName(form.discretization),
         `state=${form.state}`,
         ...(form.width === undefined ? [] : [`width=${form.width}`]),
+        ...(form.along === undefined ? [] : [`along=${form.along.size}`, `stride=${form.along.stride}`, `delay=${form.along.delay}`]),
         `options=${printOptions(form.options)}`,
         ...(form.entries === undefined ? [] : printEntries(form.entries)),
       ];

@@ -4,7 +4,7 @@
  */
 import { bug } from "./error.ts";
 import { arityOf, scalarDef, type Expr } from "./expr.ts";
-import { ownArity, type Graph, type Node, type ValueId } from "./graph.ts";
+import { axisOf, ownArity, type Graph, type Node, type ValueId } from "./graph.ts";
 import { inferType, rateOfType, sameDims } from "./infer.ts";
 import { printType } from "./print.ts";
 
@@ -56,6 +56,9 @@ function verifyExprs(node: Node, fail: Fail): void {
     if (arityOf(node.post) > have) fail(`its epilogue reads $${arityOf(node.post) - 1} of ${have} values`);
     verifyKinds(node.post, "number", fail);
   }
+  const axis = axisOf(node);
+  if (axis !== undefined && ![axis.size, axis.stride].every((n) => Number.isInteger(n) && n > 0))
+    fail(`works along an axis of ${axis.size} with stride ${axis.stride}`);
   if (node.op === "matmul" && (!Number.isInteger(node.parts) || node.parts < 1)) fail(`has ${node.parts} parts`);
   if (node.op === "matmul" && node.parts > 1 && node.post === undefined) fail(`${node.parts} parts and no epilogue that joins them`);
 }

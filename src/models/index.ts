@@ -27,3 +27,4 @@ export { s4Block, type FinalActivation, type S4BlockOptions, type S4BlockOutput 
 export { averagePool, linearPool, linearUnpool, type LinearPoolOptions } from "./pooling.ts";
 export { sashimi, type SashimiOptions, type Tier } from "./sashimi.ts";
 export { s4dBlock, s4Model, type S4dBlockOptions, type S4ModelOptions } from "./s4-model.ts";
+export { s4nd, type S4ndOptions } from "./s4nd.ts";

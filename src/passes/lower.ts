@@ -5,7 +5,8 @@
 import type { DispatchSource } from "../codegen/plan-source.ts";
 import { bug } from "../ir/error.ts";
 import { arg } from "../ir/expr.ts";
-import { isCausal, isLength, type Graph, type Node, type ValueId } from "../ir/graph.ts";
+import { axisOf, isCausal, isLength, type Graph, type Node, type ValueId } from "../ir/graph.ts";
+import { rateOfType } from "../ir/infer.ts";
 import type { Kernel, KExpr } from "../ir/kernel.ts";
 import type { Mode } from "../runtime/plan.ts";
 import { inputBuffer, rateNumber, isView, lowerEntry, type Shared } from "./lower-entry.ts";
@@ -75,6 +76,12 @@ interface Runnable {
 /** The kernels of a mode's programs, in order. */
 const kernelsOf = ({ whole, resume }: { readonly whole: Runnable; readonly resume: Runnable | undefined }): string =>
   JSON.stringify([whole, resume].map((p) => p && [...p.prepare, ...p.body].map((d) => d.kernel)));
+
+/** Time steps of the grid whose axis a node works along, in those of the model. */
+function gridOf(node: Node): number[] {
+  const axis = axisOf(node);
+  return axis === undefined ? [] : [axis.size * axis.stride * rateOfType(node.type)];
+}
 
 /** The modes in which a stream can process many steps at once. */
 export const parallelModes: readonly Mode[] = ["convolution", "scan", "chunked"];
@@ -159,7 +166,7 @@ export function lower(module: Module, options: LowerOptions): Lowered {
         ...(rate === 1 ? {} : { rate: rateNumber(shared, rate) }),
       })),
       rates: shared.rates.map(dimsAtRate),
-      period: periodOf(shared.rates),
+      period: periodOf([...shared.rates, ...graph.nodes.flatMap(gridOf)]),
       whole: byMode(({ mode }) => program(`whole.${mode}`)),
       resume: byMode(({ mode, resume }) => resume && program(`resume.${mode}`)),
       ...(step === undefined ? {} : { step: program("step") }),

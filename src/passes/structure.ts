@@ -187,8 +187,9 @@ function emitNode(
 ): ValueId {
   if (node.form.stage !== "family") return bug("the node is structured already");
   const [x = bug("an ssm has an input")] = node.args;
-  if (system.structure === "fir") return emit({ op: "conv", type: node.type, args: [x, ...(operands ?? [])], loc: node.loc });
-  const { discretization } = node.form;
+  const { discretization, along } = node.form;
+  const axis = along && { size: along.size, stride: along.stride };
+  if (system.structure === "fir") return emit({ op: "conv", axis, type: node.type, args: [x, ...(operands ?? [])], loc: node.loc });
   const { structure: kind, states: state } = system;
   const form: SsmForm = {
     stage: "continuous",

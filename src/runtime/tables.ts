@@ -236,7 +236,8 @@ function roots(out: Float32Array, from: number, count: number, step: number): vo
 }
 
 /** One FFT of M points: M roots e^{-2 pi i k / M}, then weights e^{i pi n / 2M} of n below `fine` and of its multiples. */
-export const fft: TableMaker = (_, __, { fine = 1 }, { M, F }) => {
+export const fft: TableMaker = (_, __, { fine = 1, points }, { M: own, F }) => {
+  const M = points ?? own;
   if (M > F) return { roots: new Float32Array(0) };
   const out = new Float32Array(2 * (M + fine + Math.ceil(M / fine)));
   roots(out, 0, M, -1 / M);

@@ -9,7 +9,7 @@ import type { Options } from "./family.ts";
 import { familyNamed } from "./families.ts";
 import { discretizeMimo } from "./mimo.ts";
 import { type ContinuousSystem, type FamilySystem, tapsOf } from "./system.ts";
-import { truncate, truncatedLength } from "./truncate.ts";
+import { delayed, truncate, truncatedLength } from "./truncate.ts";
 
 type FormOf<S extends SsmForm["stage"]> = Extract<SsmForm, { stage: S }>;
 
@@ -56,6 +56,13 @@ export function familySystem(
     discretization: () => discretizationNamed(form.discretization, loc),
     loc,
   });
+  const cut = cutOff(form, system, rate, loc);
+  const { along } = form;
+  return along === undefined ? cut : delayed(cut, discretizationNamed(form.discretization, loc), along.size, along.delay, loc);
+}
+
+/** The system at another sampling rate, without what lies behind `l_max` steps. */
+function cutOff(form: FormOf<"family">, system: FamilySystem, rate: number, loc: SsmNode["loc"]): FamilySystem {
   if (system.structure === "fir") return system;
   const scaled = rate === 1 ? system : { ...system, delta: system.delta.map((delta) => delta * rate) };
   const longest = form.options["l_max"];
@@ -96,7 +103,7 @@ export const evaluateSystem: SystemEvaluator = (node, operands, channels) => {
   const { form } = node;
   if (form.stage === "discrete" || form.stage === "scaled") return bug(`a ${form.stage} ssm needs no evaluation`);
   const system = form.stage === "family" ? familySystem(form, operands, { channels, loc: node.loc }) : continuousSystem(form, operands);
-  if (system.structure === "fir") return { structure: "fir", taps: tapsOf(system) };
+  if (system.structure === "fir") return { structure: "fir", taps: tapsOf(system), axis: form.stage === "family" ? form.along : undefined };
   const rule = discretizationNamed(form.discretization, node.loc);
   return system.structure === "mimo" ? discretizeMimo(system, rule, node.loc) : discretizeSystem(system, rule, node.loc);
 };

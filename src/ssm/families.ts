@@ -15,8 +15,9 @@ import { s4Real } from "./families/s4-real.ts";
 import { s4d } from "./families/s4d.ts";
 import { s5 } from "./families/s5.ts";
 import { shift } from "./families/shift.ts";
+import { skip } from "./families/skip.ts";
 
-export const families: readonly Family[] = [s4, s4Diagonal, s4Real, s4d, dss, dssExp, gss, s5, lru, lssl, dense, h3, hyena, shift];
+export const families: readonly Family[] = [s4, s4Diagonal, s4Real, s4d, dss, dssExp, gss, s5, lru, lssl, dense, h3, hyena, shift, skip];
 
 /** Throws: CompileError `unknown-family`. */
 export function familyNamed(name: string, loc?: Loc): Family {

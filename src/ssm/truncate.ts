@@ -1,9 +1,9 @@
 /** A time-invariant system whose kernel is cut off: a finite response, computed in float64 by its own recurrence. */
-import type { Loc } from "../ir/error.ts";
+import { bug, type Loc } from "../ir/error.ts";
 import { dense, diagonal, dplr, type Value } from "../ir/loops.ts";
 import type { Discretization } from "./discretization.ts";
 import { discretizeSystem } from "./discretize.ts";
-import type { DiagonalSystem, DplrSystem, FirSystem } from "./system.ts";
+import type { DiagonalSystem, DplrSystem, FamilySystem, FirSystem } from "./system.ts";
 
 /** The half that is even, as Python rounds. */
 function roundHalfEven(x: number): number {
@@ -35,4 +35,14 @@ export function truncate(system: DiagonalSystem | DplrSystem, rule: Discretizati
     taps,
     kernel: Float64Array.from({ length: channels * taps }, (_, i) => at(Math.floor(i / taps), i % taps)),
   };
+}
+
+/** A system of independent channels with poles as so many taps, the first `delay` of them zero. Throws: CompileError `singular-step`. */
+export function delayed(system: FamilySystem, rule: Discretization, taps: number, delay: number, loc?: Loc): FirSystem {
+  if (system.structure === "dense" || system.structure === "mimo") return bug(`a ${system.structure} system along an axis`);
+  const own = system.structure === "fir" ? system : truncate(system, rule, taps, loc);
+  const at = (h: number, k: number): number => (k < 0 || k >= own.taps ? 0 : (own.kernel[h * own.taps + k] ?? NaN));
+  const { channels } = own;
+  const kernel = Float64Array.from({ length: channels * taps }, (_, i) => at(Math.floor(i / taps), (i % taps) - delay));
+  return { structure: "fir", channels, taps, kernel };
 }

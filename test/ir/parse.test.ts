@@ -38,6 +38,14 @@ const form: fc.Arbitrary<SsmForm> = fc.oneof(
     family: name,
     discretization: name,
     state: size,
+    along: fc.record({ size, stride: size, delay: fc.nat(1) }),
+    options,
+  }),
+  fc.record({
+    stage: fc.constant("family" as const),
+    family: name,
+    discretization: name,
+    state: size,
     options,
     entries: fc.record({ A: matrix, B: matrix, C: matrix, D: matrix }),
   }),
@@ -107,7 +115,7 @@ function node(op: Op): fc.Arbitrary<Node> {
     case "ssm":
       return fc.record({ ...anchor, op: fc.constant(op), form });
     case "conv":
-      return fc.record({ ...anchor, op: fc.constant(op) });
+      return fc.record({ ...anchor, op: fc.constant(op), axis: fc.option(fc.record({ size, stride: size }), { nil: undefined }) });
     case "embed":
       return fc.record({ ...anchor, op: fc.constant(op) });
     case "slice":

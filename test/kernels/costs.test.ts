@@ -29,6 +29,7 @@ import {
   tokens,
   unpack,
 } from "../../src/dsl/index.ts";
+import { graphBuilder } from "../../src/ir/build.ts";
 import { compileCase, type SsmCase } from "../setup/ssm-case.ts";
 import { type Entry, numbers, type Ran, type Simulated, SimulatedModel } from "./program.ts";
 
@@ -156,6 +157,55 @@ const full: Readonly<Record<string, readonly [Model, Sizes]>> = {
   convolution: [model("conv", { u: sequence(8) }, ({ u }) => ({ y: silu(conv(u, { width: 4, causal: true })) })), { B: 1, L: 64 }],
   embedding: [model("embed", { ids: tokens(16) }, ({ ids }) => ({ y: silu(embed(ids, { width: 64 })) })), { B: 1, L: 64 }],
 };
+
+describe("along the axes of a grid", () => {
+  test.each([
+    [32, 64],
+    [128, 8],
+    [8, 100],
+    [64, 16],
+  ])("%i x %i", async (rows, columns) => {
+    const g = graphBuilder("grid");
+    const H = 2;
+    const x = g.input("x", {
+      dtype: "f32",
+      dims: [
+        { name: "B", size: "B" },
+        { name: "L", size: "L" },
+        { name: "H", size: H },
+      ],
+    });
+    const taps = (name: string, K: number): number =>
+      g.param(
+        name,
+        [
+          { name: "H", size: H },
+          { name: "K", size: K },
+        ],
+        { kind: "normal", mean: 0, std: 1 },
+      );
+    const first = g.conv(x, taps("a", rows), undefined, { size: rows, stride: columns });
+    const second = g.conv(first, taps("b", columns), undefined, { size: columns, stride: 1 });
+    const y = g.matmul(
+      second,
+      g.param(
+        "c",
+        [
+          { name: "O", size: H },
+          { name: "I", size: H },
+        ],
+        { kind: "constant", value: 1 },
+      ),
+    );
+    const plan = await compileGraph(g.finish([{ name: "y", value: y }]), new Map(), { maxLength: 4096 });
+    const [B, L] = [2, 2 * rows * columns];
+    const { ran } = new SimulatedModel(plan).run({ kind: "whole", mode: "convolution" }, new Map([["x", numbers([B, L, H], 3)]]), B, L);
+    const own = ran.filter(({ schedule }) => schedule === "conv-axis");
+    expect(own.map((r) => r.kernel)).toContain(Math.max(rows, columns) > 64 ? "fft_line" : "conv_axis");
+    expectBytes(own);
+    expectFlops(own);
+  });
+});
 
 describe("an FFT in rows and columns", () => {
   test.each([

@@ -29,7 +29,7 @@ export function finishAt(k: KernelBuilder, job: Convolution, at: Coords, value: 
 }
 
 /** Bytes of input, result and epilogue operands. */
-export function ioBytes({ node, context, response }: Convolution): string {
+export function ioBytes({ node, context, response }: Pick<Convolution, "node" | "context" | "response">): string {
   const size = elements(node.type, context.entry);
   return `${response === undefined ? 8 : 12}*${size}+${postBytes(node, context.entry, context)}`;
 }

@@ -65,27 +65,32 @@ function emitDirect(job: Convolution): void {
 const fineWeights = 32;
 
 /**
- * Table of one FFT size: M roots e^{-2 pi i k / M}; then the weights e^{i pi n / 2M} of n below `fineWeights`, and those of
+ * Table of one FFT size, that of the length where `points` is absent: M roots e^{-2 pi i k / M}; then the weights e^{i pi n / 2M} of n below `fineWeights`, and those of
  * its multiples: fewer words to read than M weights.
  */
-const singleTable = (context: LowerContext): number =>
+export const singleTable = (context: LowerContext, points?: number): number =>
   context.table({
     maker: "fft",
     tensors: {},
-    options: { fine: fineWeights },
-    sizes: { roots: `d.M<=d.F?${2 * fineWeights}+${2 + 2 / fineWeights}*d.M:0` },
-    perM: true,
+    options: points === undefined ? { fine: fineWeights } : { fine: fineWeights, points },
+    sizes: {
+      roots:
+        points === undefined
+          ? `d.M<=d.F?${2 * fineWeights}+${2 + 2 / fineWeights}*d.M:0`
+          : 2 * fineWeights + (2 + 2 / fineWeights) * points,
+    },
+    perM: points === undefined,
   })["roots"] ?? bug("no table");
 
 /** Bytes of that table a workgroup reads: 7/32 of the roots (w^j, w^2j, w^4j of the first pass), and the weights. */
-const singleTableBytes = `(${8 * fineWeights}+${1.75 + 8 / fineWeights}*d.M)`;
+export const singleTableBytes = (points: string): string => `(${8 * fineWeights}+${1.75 + 8 / fineWeights}*${points})`;
 
 const fitsWhen = `d.L>${directUpTo}&&d.M<=d.F`;
 
 const singleConstants = fftConstants("d.M", "1");
 
 /** The weight of sample n, after the roots. */
-function weightOf({ k, shape, roots }: FftKernel, n: KExpr): Complex {
+export function weightOf({ k, shape, roots }: FftKernel, n: KExpr): Complex {
   const first = k.let("weights", add(shape.points, bitand(n, fineWeights - 1)));
   const coarse = k.letComplex("coarse", loadComplex(k, roots, add(add(shape.points, fineWeights), div(n, fineWeights))));
   return k.letComplex("weight", cmul(coarse, loadComplex(k, roots, first)));
@@ -100,7 +105,7 @@ function spectrum(job: Convolution): number {
 }
 
 /** Real samples of one row, weighted for the convolution modulo z^M - i. */
-function weighted(fft: FftKernel, count: KExpr, sample: (n: KExpr) => KExpr): (n: KExpr) => Complex {
+export function weighted(fft: FftKernel, count: KExpr, sample: (n: KExpr) => KExpr): (n: KExpr) => Complex {
   return (n) => {
     const value = fft.k.let("u", select(lt(n, count), sample(min(n, sub(count, 1))), f32(0)));
     const w = weightOf(fft, n);
@@ -124,8 +129,8 @@ function emitSpectrum({ taps, channels, context }: Convolution, buffer: number, 
     when: fitsWhen,
     cost: {
       flops: `${channels}*5*d.M*Math.log2(d.M)`,
-      bytes: `${moved}+${channels}*${singleTableBytes}`,
-      minimum: `${moved}+${singleTableBytes}`,
+      bytes: `${moved}+${channels}*${singleTableBytes("d.M")}`,
+      minimum: `${moved}+${singleTableBytes("d.M")}`,
     },
   });
 }
@@ -153,8 +158,8 @@ function emitSingle(job: Convolution): void {
     when: fitsWhen,
     cost: {
       flops: `d.B*${channels}*(10*d.M*Math.log2(d.M)+14*d.M)+${flopsOf(node.post)}*${elements(node.type, context.entry)}`,
-      bytes: `${bytes}+(${spectrumBytes}+${channels}*${singleTableBytes})*d.B`,
-      minimum: `${bytes}+${spectrumBytes}+${singleTableBytes}`,
+      bytes: `${bytes}+(${spectrumBytes}+${channels}*${singleTableBytes("d.M")})*d.B`,
+      minimum: `${bytes}+${spectrumBytes}+${singleTableBytes("d.M")}`,
       serial: "6*Math.log2(d.M)",
     },
   });

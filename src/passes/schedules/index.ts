@@ -1,4 +1,5 @@
 /** Every kernel schedule. A node takes the first that applies to it; a new one is a file and a line here. */
+import { convAxis } from "./conv-axis.ts";
 import { convLong } from "./conv-long.ts";
 import { convSchedule } from "./conv.ts";
 import { embedSchedule } from "./embed.ts";
@@ -24,6 +25,7 @@ export const schedules: readonly Schedule[] = [
   normGroup,
   poolSchedule,
   embedSchedule,
+  convAxis,
   convLong,
   convSchedule,
   packSchedule,

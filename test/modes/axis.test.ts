@@ -1,0 +1,112 @@
+/** Convolutions along the axes of a grid: against N-D convolution by definition, on the simulator and on the device. */
+import { describe, expect, test } from "vitest";
+import { compileGraph } from "../../src/compile.ts";
+import { graphBuilder } from "../../src/ir/build.ts";
+import type { Constant, Constants, Graph } from "../../src/ir/graph.ts";
+import { interpret } from "../../src/ir/interpret.ts";
+import { parseGraph } from "../../src/ir/parse.ts";
+import { printGraph } from "../../src/ir/print.ts";
+import { InputError, StreamError } from "../../src/runtime/errors.ts";
+import { SimulatedModel } from "../kernels/program.ts";
+import { errorOf, loadCompiled, toInputs } from "../setup/execute.ts";
+import { random } from "../setup/random-graph.ts";
+import { sharedDevice } from "../setup/shared-device.ts";
+
+interface Grid {
+  /** Slowest axis first. */
+  readonly sizes: readonly number[];
+  readonly taps: readonly number[];
+  readonly B: number;
+  readonly H: number;
+  /** Grids one after the other in a sequence. */
+  readonly grids: number;
+}
+
+interface Made {
+  readonly graph: Graph;
+  readonly constants: Constants;
+  readonly inputs: Constants;
+}
+
+function make({ sizes, taps, B, H, grids }: Grid): Made {
+  const uniform = random(sizes.length * 100 + H);
+  const tensor = (...shape: number[]): Constant => ({
+    shape,
+    data: Float64Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => Math.fround(2 * uniform() - 1)),
+  });
+  const g = graphBuilder("grid");
+  const L = grids * sizes.reduce((a, b) => a * b, 1);
+  let y = g.input("x", {
+    dtype: "f32",
+    dims: [
+      { name: "B", size: "B" },
+      { name: "L", size: "L" },
+      { name: "H", size: H },
+    ],
+  });
+  const constants = new Map<string, Constant>();
+  sizes.forEach((size, i) => {
+    const K = taps[i] ?? 1;
+    constants.set(`w${i}`, tensor(H, K));
+    const w = g.param(`w${i}`, [
+      { name: "H", size: H },
+      { name: "K", size: K },
+    ]);
+    y = g.conv(y, w, undefined, { size, stride: sizes.slice(i + 1).reduce((a, b) => a * b, 1) });
+  });
+  return { graph: g.finish([{ name: "y", value: y }]), constants, inputs: new Map([["x", tensor(B, L, H)]]) };
+}
+
+/** y[p] = sum over q of the product of taps at p - q, axis by axis, times x[q]. */
+function byDefinition({ sizes, taps, B, H, grids }: Grid, { constants, inputs }: Made): Float64Array {
+  const S = sizes.reduce((a, b) => a * b, 1);
+  const x = inputs.get("x")?.data ?? new Float64Array();
+  const placeOf = (l: number): number[] => sizes.map((size, i) => Math.floor(l / sizes.slice(i + 1).reduce((a, b) => a * b, 1)) % size);
+  const weight = (h: number, p: number[], q: number[]): number =>
+    sizes.reduce((product, _, i) => {
+      const [K = 1, back = 0] = [taps[i], (p[i] ?? 0) - (q[i] ?? 0)];
+      return back < 0 || back >= K ? 0 : product * (constants.get(`w${i}`)?.data[h * K + K - 1 - back] ?? NaN);
+    }, 1);
+  const y = new Float64Array(x.length);
+  for (let b = 0; b < B * grids; b++)
+    for (let p = 0; p < S; p++)
+      for (let h = 0; h < H; h++) {
+        let sum = 0;
+        for (let q = 0; q <= p; q++) sum += weight(h, placeOf(p), placeOf(q)) * (x[(b * S + q) * H + h] ?? NaN);
+        y[(b * S + p) * H + h] = sum;
+      }
+  return y;
+}
+
+const small: readonly Grid[] = [
+  { sizes: [6, 5], taps: [6, 5], B: 2, H: 3, grids: 1 },
+  { sizes: [3, 4, 5], taps: [2, 7, 3], B: 1, H: 2, grids: 2 },
+  { sizes: [70, 3], taps: [70, 3], B: 1, H: 2, grids: 1 },
+  { sizes: [2, 100], taps: [2, 40], B: 1, H: 1, grids: 2 },
+];
+
+describe.each(small.map((grid) => [grid.sizes.join(" x "), grid] as const))("a grid of %s", (_, grid) => {
+  test("is convolved as its definition says: interpreter, simulator, device", async () => {
+    const made = make(grid);
+    const { outputs } = interpret(made.graph, made.constants, made.inputs);
+    const expected = byDefinition(grid, made);
+    outputs.get("y")?.data.forEach((y, i) => expect(Math.abs(y - (expected[i] ?? NaN))).toBeLessThan(1e-12));
+    const compiled = await compileGraph(made.graph, made.constants, { maxLength: 1024 });
+    const L = made.inputs.get("x")?.shape[1] ?? 0;
+    const { outputs: simulated, ran } = new SimulatedModel(compiled).run({ kind: "whole", mode: "convolution" }, made.inputs, grid.B, L);
+    const y = simulated.get("y");
+    expect(errorOf({ y: { data: Float32Array.from(y?.data ?? []), dims: y?.shape ?? [] } }, outputs)).toBeLessThan(1e-6);
+    expect([...new Set(ran.flatMap((r) => [...r.counts.violations]))]).toEqual([]);
+    const model = await loadCompiled(compiled, { device: await sharedDevice() });
+    expect(errorOf(await model.run(toInputs(compiled, made.inputs), { mode: "convolution" }), outputs)).toBeLessThan(1e-6);
+  });
+});
+
+test("grids print and parse, have no streams, and take whole grids only", async () => {
+  const made = make({ sizes: [6, 5], taps: [6, 5], B: 1, H: 1, grids: 1 });
+  expect(printGraph(parseGraph(printGraph(made.graph)))).toBe(printGraph(made.graph));
+  const model = await loadCompiled(await compileGraph(made.graph, made.constants, { maxLength: 64 }), { device: await sharedDevice() });
+  expect(model.info).toMatchObject({ period: 30, modes: ["convolution", "scan", "chunked"] });
+  await expect(model.stream()).rejects.toThrow(StreamError);
+  await expect(model.run({ x: new Float32Array(29) })).rejects.toThrow(InputError);
+});
