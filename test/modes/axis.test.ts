@@ -106,7 +106,7 @@ test("grids print and parse, have no streams, and take whole grids only", async 
   const made = make({ sizes: [6, 5], taps: [6, 5], B: 1, H: 1, grids: 1 });
   expect(printGraph(parseGraph(printGraph(made.graph)))).toBe(printGraph(made.graph));
   const model = await loadCompiled(await compileGraph(made.graph, made.constants, { maxLength: 64 }), { device: await sharedDevice() });
-  expect(model.info).toMatchObject({ period: 30, modes: ["convolution", "scan", "chunked"] });
+  expect(model.info).toMatchObject({ period: 30, modes: ["convolution"] });
   await expect(model.stream()).rejects.toThrow(StreamError);
   await expect(model.run({ x: new Float32Array(29) })).rejects.toThrow(InputError);
 });
