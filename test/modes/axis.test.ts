@@ -64,7 +64,7 @@ function byDefinition({ sizes, taps, B, H, grids }: Grid, { constants, inputs }:
   const placeOf = (l: number): number[] => sizes.map((size, i) => Math.floor(l / sizes.slice(i + 1).reduce((a, b) => a * b, 1)) % size);
   const weight = (h: number, p: number[], q: number[]): number =>
     sizes.reduce((product, _, i) => {
-      const [K = 1, back = 0] = [taps[i], (p[i] ?? 0) - (q[i] ?? 0)];
+      const [K = 1, back] = [taps[i], (p[i] ?? 0) - (q[i] ?? 0)];
       return back < 0 || back >= K ? 0 : product * (constants.get(`w${i}`)?.data[h * K + K - 1 - back] ?? NaN);
     }, 1);
   const y = new Float64Array(x.length);
