@@ -27,17 +27,36 @@ export function addScaled(a: Matrix, b: Matrix, s = 1): Matrix {
 
 export const scaleMatrix = (a: Matrix, s: number): Matrix => ({ rows: a.rows, cols: a.cols, data: a.data.map((x) => s * x) });
 
+/** a b. Four rows of b at a time, so that each element of the result is read and written a quarter as often. */
 export function multiply(a: Matrix, b: Matrix): Matrix {
-  const data = new Float64Array(a.rows * b.cols);
-  for (let i = 0; i < a.rows; i++)
-    for (let k = 0; k < a.cols; k++) {
-      const x = a.data[i * a.cols + k] ?? NaN;
-      if (x === 0) continue;
-      const row = i * b.cols;
-      const from = k * b.cols;
-      for (let j = 0; j < b.cols; j++) data[row + j] = (data[row + j] ?? NaN) + x * (b.data[from + j] ?? NaN);
+  const [n, inner] = [b.cols, a.cols];
+  const data = new Float64Array(a.rows * n);
+  for (let i = 0; i < a.rows; i++) {
+    const of = (k: number): number => (k < inner ? (a.data[i * inner + k] ?? NaN) : 0);
+    for (let k = 0; k < inner; k += 4) {
+      const [a0, a1, a2, a3] = [of(k), of(k + 1), of(k + 2), of(k + 3)];
+      if (a0 === 0 && a1 === 0 && a2 === 0 && a3 === 0) continue;
+      addRows(data, i * n, n, b.data, k * n, a0, a1, a2, a3);
     }
-  return { rows: a.rows, cols: b.cols, data };
+  }
+  return { rows: a.rows, cols: n, data };
+}
+
+/** out[to + j] += a0 b[from + j] + a1 b[from + n + j] + .. for j below n; rows that are not there count as zero. */
+function addRows(
+  out: Float64Array,
+  to: number,
+  n: number,
+  b: Float64Array,
+  from: number,
+  a0: number,
+  a1: number,
+  a2: number,
+  a3: number,
+): void {
+  const [p1, p2, p3] = [from + n, from + 2 * n, from + 3 * n];
+  for (let j = 0; j < n; j++)
+    out[to + j] = (out[to + j] ?? 0) + a0 * (b[from + j] ?? 0) + a1 * (b[p1 + j] ?? 0) + a2 * (b[p2 + j] ?? 0) + a3 * (b[p3 + j] ?? 0);
 }
 
 /** The largest sum of absolute values of a column. */

@@ -1,14 +1,17 @@
 /** The output vector of a system whose stored one makes a kernel end: C from C (I - Abar^L). */
 import { CompileError, type Loc } from "../ir/error.ts";
-import { addScaled, identity, type Matrix, matrixOf, multiply, transpose } from "../math/matrix.ts";
+import { addScaled, frobenius, identity, type Matrix, matrixOf, multiply, transpose } from "../math/matrix.ts";
 import { solve } from "../math/solve.ts";
 import type { Discretization } from "./discretization.ts";
 import { denseForm, type DplrSystem } from "./system.ts";
 
-/** `a` to a positive whole power, by repeated squaring. */
+/** Powers below this leave nothing of 1 in float64, and neither do their squares. */
+const nothing = 1e-20;
+
+/** `a` to a positive whole power, by repeated squaring; one that has come to nothing stays as it is. */
 function power(a: Matrix, exponent: number): Matrix {
   const half = exponent > 1 ? power(a, Math.floor(exponent / 2)) : undefined;
-  if (half === undefined) return a;
+  if (half === undefined || frobenius(half) < nothing) return half ?? a;
   const even = multiply(half, half);
   return exponent % 2 === 0 ? even : multiply(even, a);
 }
