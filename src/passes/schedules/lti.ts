@@ -7,8 +7,26 @@
  */
 import { bug } from "../../ir/error.ts";
 import { ownArity, type SsmNode, type Structure, type ValueId } from "../../ir/graph.ts";
-import { add, div, eq, f32, fma, group, kernelBuilder, lane, lt, mod, mul, select } from "./kit.ts";
-import { channelsOf, groupsOf, type LowerContext, type ValueRef } from "./schedule.ts";
+import {
+  add,
+  components as components4,
+  dim,
+  div,
+  eq,
+  f32,
+  fma,
+  group,
+  kernelBuilder,
+  type KernelBuilder,
+  lane,
+  lt,
+  min,
+  mod,
+  mul,
+  select,
+  sub,
+} from "./kit.ts";
+import { channelsOf, type LowerContext, type ValueRef } from "./schedule.ts";
 
 export interface Lti {
   readonly structure: Structure;
@@ -93,38 +111,64 @@ export function ltiOf(node: SsmNode, context: LowerContext): Lti {
   };
 }
 
-/** The convolution kernel `[H M]`, K[0] with the skip d. */
+/** Rows of the product that one lane computes: as many blocks, of four neighbouring samples each. */
+const rowsPerLane = 4;
+const lanes = 64;
+
+/** The convolution kernel `[H M]`, K[0] with the skip d. A lane makes four neighbours of four blocks: sixteen products for five loads. */
 export function convolutionKernel(id: ValueId, lti: Lti, context: LowerContext): number {
-  return context.prepared(`kernel:${id}`, `${lti.channels}*d.M`, (buffer, emit) => {
-    const k = kernelBuilder("ssm_kernel", 64);
-    const [left, right, skip, out] = [k.bind(lti.left), k.bind(lti.right), k.bind(lti.skip), k.bind(buffer, "read_write")];
-    const l = k.let("l", add(mul(group(0), 64), lane));
+  const { components, block, channels } = lti;
+  return context.prepared(`kernel:${id}`, `${channels}*d.M`, (buffer, emit) => {
+    const k = kernelBuilder("ssm_kernel", lanes);
+    const [left, right, skip, out] = [k.bind(lti.left, "read", "vec4f"), k.bind(lti.right), k.bind(lti.skip), k.bind(buffer, "read_write")];
+    const quads = block / 4;
+    const place = k.let("place", add(mul(group(0), lanes), lane));
     const h = k.let("h", group(1));
     const head = k.let("head", mul(h, lti.headStride));
-    const points = { op: "dim", type: "u32", name: "M" } as const;
-    k.if(lt(l, points), () => {
-      const i = k.let("i", mod(l, lti.block));
-      const j = k.let("j", div(l, lti.block));
-      const sum = k.var("sum", select(eq(l, 0), k.load(skip, head), f32(0)));
-      const leftBase = k.let("left_base", add(mul(head, lti.components * lti.block), i));
-      const rightBase = k.let("right_base", mul(add(mul(head, lti.blocks), j), lti.components));
-      k.for("m", 0, lti.components, (m) =>
-        k.assign(sum, fma(k.load(left, add(leftBase, mul(m, lti.block))), k.load(right, add(rightBase, m)), sum)),
+    const points = dim("M");
+    const quad = k.let("quad", mod(place, quads));
+    const firstRow = k.let("first_row", mul(div(place, quads), rowsPerLane));
+    const first = k.let("first", add(mul(firstRow, block), mul(quad, 4)));
+    k.if(lt(first, points), () => {
+      const last = k.let("last_row", div(sub(points, 1), block));
+      const each = Array.from({ length: rowsPerLane }, (_, r) => r);
+      const rows = each.map((r) => k.let(`row${r}`, mul(add(mul(head, lti.blocks), min(add(firstRow, r), last)), components)));
+      const sums = each.map((r) => k.var(`sum${r}`, { op: "lit", type: "vec4f", value: 0 }));
+      const base = k.let("left_base", add(mul(head, components * quads), quad));
+      k.for("m", 0, components, (m) => {
+        const four = k.let("four", k.load(left, add(base, mul(m, quads))));
+        rows.forEach((row, r) => {
+          const sum = sums[r] ?? bug("no row");
+          k.assign(sum, fma(four, k.load(right, add(row, m)), sum));
+        });
+      });
+      const direct = k.let("direct", select(eq(first, 0), k.load(skip, head), f32(0)));
+      sums.forEach((sum, r) =>
+        components4(sum).forEach((value, c) => {
+          const l = k.let("l", add(first, r * block + c));
+          k.if(lt(l, points), () => k.store(out, add(mul(h, points), l), r === 0 && c === 0 ? add(value, direct) : value));
+        }),
       );
-      k.store(out, add(mul(h, points), l), sum);
     });
-    const heads = lti.headStride === 1 ? lti.channels : 1;
-    const tables = `${4 * heads}*(${lti.components}*(Math.min(${lti.block},d.M)+Math.ceil(d.M/${lti.block}))+1)`;
-    emit({
-      built: k.finish(),
-      grid: [groupsOf("d.M", 64), lti.channels, 1],
-      cost: {
-        flops: `${2 * lti.components * lti.channels}*d.M`,
-        bytes: `${4 * lti.channels}*(d.M+(${lti.components}*(Math.min(64,d.M)+1)+1)*Math.ceil(d.M/64))`,
-        minimum: `${4 * lti.channels}*d.M+${tables}`,
-        serial: lti.components,
-      },
-    });
+    emitKernelCost(k, lti, emit);
+  });
+}
+
+function emitKernelCost(k: KernelBuilder, { components, block, channels, headStride }: Lti, emit: LowerContext["emit"]): void {
+  const used = `Math.ceil(d.M/${block})`;
+  const samples = `Math.min(${block},4*Math.ceil(d.M/4))`;
+  const groups = `Math.ceil(${block / 4}*Math.ceil(${used}/${rowsPerLane})/${lanes})`;
+  const perGroup = `${components}*(Math.min(${4 * lanes},${samples})+Math.min(${used},${Math.max(rowsPerLane, (4 * lanes * rowsPerLane) / block)}))+1`;
+  const tables = `${4 * (headStride === 1 ? channels : 1)}*(${components}*(${samples}+${used})+1)`;
+  emit({
+    built: k.finish(),
+    grid: [groups, channels, 1],
+    cost: {
+      flops: `${2 * components * channels * rowsPerLane}*Math.ceil(${used}/${rowsPerLane})*${samples}`,
+      bytes: `${4 * channels}*(d.M+(${perGroup})*${groups})`,
+      minimum: `${4 * channels}*d.M+${tables}`,
+      serial: components,
+    },
   });
 }
 
