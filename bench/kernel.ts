@@ -1,4 +1,5 @@
 /** The convolution kernel of a long, slow system: the response to a unit impulse against float64. */
+import { sequence } from "../src/dsl/index.ts";
 import { compileGraph } from "../src/compile.ts";
 import { graphBuilder } from "../src/ir/build.ts";
 import type { Constant, Dim } from "../src/ir/graph.ts";
@@ -24,14 +25,7 @@ async function compileSlowSystem() {
       shape.map((size, i): Dim => ({ name: "HNc"[i] ?? "K", size })),
     );
   };
-  const x = g.input("x", {
-    dtype: "f32",
-    dims: [
-      { name: "B", size: "B" },
-      { name: "L", size: "L" },
-      { name: "H", size: H },
-    ],
-  });
+  const x = g.input("x", sequence(H).type);
   const args = [
     param("C", [H, PAIRS, 2], () => 2 * uniform() - 1),
     param("log_dt", [H], () => Math.log(DELTA)),

@@ -31,14 +31,7 @@ const [H, N] = [2, 4];
 /** A model of one state space model over two channels. */
 function smallest(ssm: (g: GraphBuilder, x: ValueId) => ValueId): Graph {
   const g = graphBuilder("smallest");
-  const x = g.input("u", {
-    dtype: "f32",
-    dims: [
-      { name: "B", size: "B" },
-      { name: "L", size: "L" },
-      { name: "H", size: H },
-    ],
-  });
+  const x = g.input("u", dsl.sequence(H).type);
   return g.finish([{ name: "y", value: ssm(g, x) }]);
 }
 

@@ -1,6 +1,6 @@
 /** The page of hippo: draw or pick a curve, watch four memories take it in, and see at any time what they know of the past. */
 import type { Model, Stream } from "../shared/bundle.ts";
-import { byId, onThemeChange, sleep } from "../shared/dom.ts";
+import { byId, onThemeChange, sleep, drawOn } from "../shared/dom.ts";
 import { openModel, showFailure } from "../shared/opening.ts";
 import { duration } from "../shared/results.ts";
 import { curves, sampled } from "./curves.ts";
@@ -27,19 +27,17 @@ class Curve {
 
   constructor(changed: () => void) {
     this.#changed = changed;
-    this.#canvas.addEventListener("pointerdown", (event) => {
-      this.#canvas.setPointerCapture(event.pointerId);
-      this.#last = undefined;
-      this.#stroke(event);
-    });
-    this.#canvas.addEventListener("pointermove", (event) => {
-      if (this.#canvas.hasPointerCapture(event.pointerId)) this.#stroke(event);
-    });
-    this.#canvas.addEventListener("pointerup", () => this.#changed());
-    this.#canvas.addEventListener("keydown", (event) => this.#key(event));
-    this.#canvas.addEventListener("blur", () => {
-      this.#cursor = undefined;
-      this.show();
+    drawOn(this.#canvas, {
+      begin: () => {
+        this.#last = undefined;
+      },
+      stroke: (event) => this.#stroke(event),
+      done: () => this.#changed(),
+      key: (event) => this.#key(event),
+      blur: () => {
+        this.#cursor = undefined;
+        this.show();
+      },
     });
     new ResizeObserver(() => this.show()).observe(this.#canvas);
     onThemeChange(() => this.show());

@@ -50,3 +50,27 @@ export function onThemeChange(redraw: () => void): void {
 }
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** What a canvas that is drawn on does: begin a stroke, go on with it, be done; a key; losing the keyboard. */
+export interface Drawing {
+  readonly begin?: () => void;
+  readonly stroke: (event: PointerEvent) => void;
+  readonly done: () => void;
+  readonly key: (event: KeyboardEvent) => void;
+  readonly blur: () => void;
+}
+
+/** Hears the pointer and the keys of a canvas. */
+export function drawOn(canvas: HTMLCanvasElement, { begin, stroke, done, key, blur }: Drawing): void {
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    begin?.();
+    stroke(event);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (canvas.hasPointerCapture(event.pointerId)) stroke(event);
+  });
+  canvas.addEventListener("pointerup", done);
+  canvas.addEventListener("keydown", key);
+  canvas.addEventListener("blur", blur);
+}

@@ -1,6 +1,6 @@
 /** A page of pictures: pick or draw one, watch it being read pixel by pixel. */
 import { fetchLabels, fetchTestSet, type TestSet } from "./data.ts";
-import { byId, context2d, el, onThemeChange, themeColor } from "./dom.ts";
+import { byId, context2d, el, onThemeChange, themeColor, drawOn } from "./dom.ts";
 import { Player } from "./player.ts";
 
 /** What the pictures of a page are. */
@@ -49,18 +49,14 @@ class Picture {
     this.grey = new Uint8Array(pictures.side ** 2);
     this.#pictures = pictures;
     this.#changed = changed;
-    this.#canvas.addEventListener("pointerdown", (event) => {
-      this.#canvas.setPointerCapture(event.pointerId);
-      this.#stroke(event);
-    });
-    this.#canvas.addEventListener("pointermove", (event) => {
-      if (this.#canvas.hasPointerCapture(event.pointerId)) this.#stroke(event);
-    });
-    this.#canvas.addEventListener("pointerup", () => this.#changed());
-    this.#canvas.addEventListener("keydown", (event) => this.#key(event));
-    this.#canvas.addEventListener("blur", () => {
-      this.#brush = undefined;
-      this.show(this.#read);
+    drawOn(this.#canvas, {
+      stroke: (event) => this.#stroke(event),
+      done: () => this.#changed(),
+      key: (event) => this.#key(event),
+      blur: () => {
+        this.#brush = undefined;
+        this.show(this.#read);
+      },
     });
     onThemeChange(() => this.show(this.#read));
   }

@@ -6,17 +6,11 @@
 import type { Constant } from "../ir/graph.ts";
 import { complexAt } from "../math/complex.ts";
 
-/** x' = diag(A) x + B u, y = C x + D u on every channel by itself. */
-export interface DiagonalSystem {
-  readonly structure: "diagonal";
+/** What systems of one input and one output a channel have in the basis where A is diagonal, or nearly so. */
+interface ChannelSystem {
   readonly channels: number;
   /** Stored states per channel. */
   readonly states: number;
-  /**
-   * Each stored state stands for itself and its conjugate, so that y = 2 Re(C x) + D u. A real eigenvalue among them
-   * has no conjugate: its C is stored halved. Without pairs y = Re(C x) + D u.
-   */
-  readonly pairs: boolean;
   /** `[H N c=2]`, as are B and C. C is applied without conjugation. */
   readonly A: Float64Array;
   readonly B: Float64Array;
@@ -25,6 +19,16 @@ export interface DiagonalSystem {
   readonly D: Float64Array;
   /** `[H N]`: each state has a step of its own. */
   readonly delta: Float64Array;
+}
+
+/** x' = diag(A) x + B u, y = C x + D u on every channel by itself. */
+export interface DiagonalSystem extends ChannelSystem {
+  readonly structure: "diagonal";
+  /**
+   * Each stored state stands for itself and its conjugate, so that y = 2 Re(C x) + D u. A real eigenvalue among them
+   * has no conjugate: its C is stored halved. Without pairs y = Re(C x) + D u.
+   */
+  readonly pairs: boolean;
 }
 
 /** x' = A x + B u, y = C x + D u on every group of `inputs` neighbouring channels by itself. */
@@ -50,23 +54,13 @@ export interface DenseSystem {
 /**
  * x' = A x + B u, y = C x + D u on every channel by itself, with A = diag(A) - sum_r P_r P_r^* over the stored states and
  * their conjugates: normal plus low rank in the basis of its normal part, in Hurwitz form, so that Re A <= 0 is stable.
+ * Of each conjugate pair one is stored: y = 2 Re(C x) + D u.
  */
-export interface DplrSystem {
+export interface DplrSystem extends ChannelSystem {
   readonly structure: "dplr";
-  readonly channels: number;
-  /** Stored states per channel, one of each conjugate pair: y = 2 Re(C x) + D u. */
-  readonly states: number;
   readonly rank: number;
-  /** `[H N c=2]`, as are B and C; C is applied without conjugation. */
-  readonly A: Float64Array;
   /** `[H R N c=2]` */
   readonly P: Float64Array;
-  readonly B: Float64Array;
-  readonly C: Float64Array;
-  /** `[H]` */
-  readonly D: Float64Array;
-  /** `[H N]` */
-  readonly delta: Float64Array;
 }
 
 /**

@@ -167,14 +167,7 @@ describe("along the axes of a grid", () => {
   ])("%i x %i", async (rows, columns) => {
     const g = graphBuilder("grid");
     const H = 2;
-    const x = g.input("x", {
-      dtype: "f32",
-      dims: [
-        { name: "B", size: "B" },
-        { name: "L", size: "L" },
-        { name: "H", size: H },
-      ],
-    });
+    const x = g.input("x", sequence(H).type);
     const taps = (name: string, K: number): number =>
       g.param(
         name,

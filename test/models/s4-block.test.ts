@@ -1,41 +1,14 @@
-/** The S4 block: golden ones on the device in every mode, a masked one, and gate and bottleneck against plain loops. */
+/** The S4 block: a golden one under a mask, and gate and bottleneck against plain loops; the golden ones whole are in test/modes. */
 import { describe, expect, test } from "vitest";
 import { model, sequence, type Seq, type Tensor } from "../../src/dsl/index.ts";
 import { complex, type Complex, div, expm1, mul, scale } from "../../src/math/complex.ts";
 import { s4Block, type S4BlockOptions } from "../../src/models/index.ts";
 import { loadWeights } from "../../src/weights/load.ts";
 import { schemeNamed } from "../../src/weights/schemes.ts";
-import { goldenBlock } from "../ssm/s4-block.ts";
 import { expectMeaning, expectOnDevice, golden, tensorOf } from "./golden.ts";
 import { blockCase, exp, gelu, linear, map, product, recurrence, sigmoid, type Rows, type Weights } from "./oracle.ts";
 
-/** By structure, and whether it is known in both directions. */
-const modesOf = (dplr: boolean, bidirectional: boolean): readonly string[] => [
-  "convolution",
-  ...(dplr ? [] : ["scan"]),
-  ...(bidirectional ? [] : ["recurrence"]),
-];
-
-describe.each([
-  "block_diag_bandlimit",
-  "block_diag_dss",
-  "block_diag_inv_bilinear_nssm",
-  "block_diag_legs_bidir",
-  "block_diag_lin_zoh",
-  "block_diag_real_softplus",
-  "block_dplr_fout_ch2",
-  "block_dplr_glu_mix",
-  "block_dplr_hippo_bidir",
-  "block_dplr_legs",
-  "block_dplr_legs_ctilde",
-  "block_dplr_legt_rank2",
-])("%s", (name) => {
-  test("is within 1e-5 of the reference on the device, in every mode", async () => {
-    const { graph, constants, config, read } = await goldenBlock(name);
-    const c = { graph, constants, inputs: new Map([["x", await read("x")]]), outputs: new Map([["y", await read("y")]]) };
-    await expectOnDevice(c, 1e-5, modesOf(config.mode === "dplr", config.bidirectional ?? false));
-  });
-});
+const modes = ["convolution", "scan", "recurrence"];
 
 test("a mask of lengths makes the padding of golden sequences zeros", async () => {
   const { graph } = model("block", { x: sequence(8), mask: sequence(1) }, ({ x, mask }) => ({
@@ -57,7 +30,7 @@ test("a mask of lengths makes the padding of golden sequences zeros", async () =
   };
   expect(Math.min(...lengths)).toBeLessThan(L);
   expectMeaning(c, 1e-12);
-  await expectOnDevice(c, 1e-5, modesOf(false, false));
+  await expectOnDevice(c, 1e-5, modes);
 });
 
 const [H, N] = [4, 3];
@@ -112,7 +85,7 @@ describe.each(cases)("with %s", (_name, options, oracle) => {
   const block = (x: Tensor<Seq<number>>): Tensor<Seq<number>> => s4Block(x, { ...common, ...options });
   const c = blockCase(H, block, oracle);
   test("it is its oracle's in float64", () => expectMeaning(c, 1e-12));
-  test("it is within 1e-5 of it on the device", () => expectOnDevice(c, 1e-5, modesOf(false, false)));
+  test("it is within 1e-5 of it on the device", () => expectOnDevice(c, 1e-5, modes));
 });
 
 test.each([{ bottleneck: 3 }, { gate: 0.1 }])("%o does not fit four channels", (options) => {

@@ -1,5 +1,6 @@
 /** Convolutions along the axes of a grid: against N-D convolution by definition, on the simulator and on the device. */
 import { describe, expect, test } from "vitest";
+import { sequence } from "../../src/dsl/index.ts";
 import { compileGraph } from "../../src/compile.ts";
 import { graphBuilder } from "../../src/ir/build.ts";
 import type { Constant, Constants, Graph } from "../../src/ir/graph.ts";
@@ -36,14 +37,7 @@ function make({ sizes, taps, B, H, grids }: Grid): Made {
   });
   const g = graphBuilder("grid");
   const L = grids * sizes.reduce((a, b) => a * b, 1);
-  let y = g.input("x", {
-    dtype: "f32",
-    dims: [
-      { name: "B", size: "B" },
-      { name: "L", size: "L" },
-      { name: "H", size: H },
-    ],
-  });
+  let y = g.input("x", sequence(H).type);
   const constants = new Map<string, Constant>();
   sizes.forEach((size, i) => {
     const K = taps[i] ?? 1;

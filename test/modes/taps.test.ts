@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { sequence } from "../../src/dsl/index.ts";
 import { compileGraph } from "../../src/compile.ts";
 import { graphBuilder } from "../../src/ir/build.ts";
 import { interpret } from "../../src/ir/interpret.ts";
@@ -11,14 +12,7 @@ test.each([1, 16, 17, 18, 40])(
     const uniform = random(taps);
     const g = graphBuilder("taps");
     const [B, L, H] = [2, 50, 3];
-    const x = g.input("x", {
-      dtype: "f32",
-      dims: [
-        { name: "B", size: "B" },
-        { name: "L", size: "L" },
-        { name: "H", size: H },
-      ],
-    });
+    const x = g.input("x", sequence(H).type);
     const w = g.param("w", [
       { name: "H", size: H },
       { name: "K", size: taps },

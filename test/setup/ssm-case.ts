@@ -1,5 +1,6 @@
 /** Random time-invariant systems, and the check that every mode of the device agrees with the float64 interpreter on them. */
 import fc from "fast-check";
+import { sequence } from "../../src/dsl/index.ts";
 import { evaluatePlan } from "../../src/codegen/plan-source.ts";
 import { compileGraph, type Compiled } from "../../src/compile.ts";
 import { graphBuilder } from "../../src/ir/build.ts";
@@ -80,14 +81,7 @@ export async function compileCase(c: SsmCase): Promise<Compiled> {
     return g.param(name, dims(...shape));
   };
   const { H, N } = c;
-  const x = g.input("x", {
-    dtype: "f32",
-    dims: [
-      { name: "B", size: "B" },
-      { name: "L", size: "L" },
-      { name: "H", size: H },
-    ],
-  });
+  const x = g.input("x", sequence(H).type);
   const euler = c.discretization === "euler";
   if (c.structure === "s4d") {
     const half = N / 2;

@@ -1,6 +1,7 @@
 /** HiPPO-LegS as it varies in time: its definition, the golden numbers, and every way to run it on the device. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { sequence } from "../../src/dsl/index.ts";
 import { evaluatePlan } from "../../src/codegen/plan-source.ts";
 import { compileGraph, type Compiled } from "../../src/compile.ts";
 import { graphBuilder } from "../../src/ir/build.ts";
@@ -29,14 +30,7 @@ const tensor = (data: ArrayLike<number>, ...shape: number[]): Constant => ({ sha
 /** x `[B L H]` to its coefficients; doubled by an epilogue where asked, so that one is fused. */
 function legsGraph(H: number, state: number, alpha: number, doubled = false): Graph {
   const g = graphBuilder("memory");
-  const x = g.input("x", {
-    dtype: "f32",
-    dims: [
-      { name: "B", size: "B" },
-      { name: "L", size: "L" },
-      { name: "H", size: H },
-    ],
-  });
+  const x = g.input("x", sequence(H).type);
   const c = g.ssm({ stage: "scaled", state, alpha }, [x]);
   return g.finish([{ name: "c", value: doubled ? g.map(call("mul", num(2), arg(0)), [c]) : c }]);
 }
