@@ -16,6 +16,7 @@ export {
   type ConvOptions,
   type LinearOptions,
   type NormOptions,
+  type TiedLinearOptions,
 } from "./layers.ts";
 export { dss, gssSsm, lssl, type DssOptions, type GssSsmOptions, type LsslOptions } from "./predecessors.ts";
 export { lru, s5, type LruOptions, type S5Options } from "./mimo.ts";

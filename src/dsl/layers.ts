@@ -5,7 +5,7 @@ import { constant, fanIn, normal } from "./init.ts";
 import { mapTensors } from "./pointwise.ts";
 import { reshaped } from "./shape.ts";
 import { makeTensor, type Channels, type Ids, type Seq, type Sequence, type Tensor, type WithWidth } from "./tensor.ts";
-import { fail, here, layerName, parameter, trace, valueOf, type Named } from "./trace.ts";
+import { declared, fail, here, layerName, parameter, trace, valueOf, type Named } from "./trace.ts";
 
 const channels = (size: number): Dim => ({ name: "H", size });
 
@@ -21,35 +21,58 @@ export interface LinearOptions<W extends number> extends Named {
   readonly bias?: boolean;
   /** Of the weight; uniform within one over the root of the fan-in where absent. */
   readonly init?: Init;
+  /** Of the bias; as the weight's where absent. */
+  readonly biasInit?: Init;
 }
 
-function affine(
-  x: ValueId,
-  inputs: number,
-  outputs: number,
-  layer: string,
-  options: { readonly bias?: boolean; readonly init?: Init },
-): ValueId {
+/** Options of `linear`. */
+export interface TiedLinearOptions<W extends number> extends LinearOptions<W> {
+  /** The layer whose weight, `[width H]`, is this one's too, such as the embedding of a head that is tied: its name as from here. */
+  readonly tiedTo?: string;
+}
+
+function affine(x: ValueId, inputs: number, layer: string, weight: ValueId, options: LinearOptions<number>): ValueId {
   const { builder } = trace();
-  const weight = parameter(
-    layer,
-    "weight",
-    [
-      { name: "O", size: outputs },
-      { name: "I", size: inputs },
-    ],
-    options.init ?? fanIn(inputs),
-  );
   const product = builder.matmul(x, weight, "H", here());
   if (options.bias === false) return product;
-  const bias = parameter(layer, "bias", [channels(outputs)], fanIn(inputs));
+  const bias = parameter(layer, "bias", [channels(options.width)], options.biasInit ?? fanIn(inputs));
   return builder.map(call("add", arg(0), arg(1)), [product, bias], here());
 }
 
-/** W x + b at every time step. Shapes: `weight` `[width H]`, `bias` `[width]`. */
-export function linear<S extends Channels, const W extends number>(x: Tensor<S>, options: LinearOptions<W>): Tensor<WithWidth<S, W>> {
-  checkWidth(options.width);
-  return reshaped(x, options.width, affine(valueOf(x), x.shape.H, options.width, layerName("linear", options.name), options));
+const weightOf = (layer: string, rows: number, columns: number, init: Init = fanIn(columns)): ValueId =>
+  parameter(
+    layer,
+    "weight",
+    [
+      { name: "O", size: rows },
+      { name: "I", size: columns },
+    ],
+    init,
+  );
+
+/** The weight of another layer. Throws: CompileError `width-mismatch` where it is not `[rows columns]`. */
+function tiedWeight(layer: string, rows: number, columns: number): ValueId {
+  const weight = declared(layer, "weight");
+  const sizes = trace()
+    .builder.typeOf(weight)
+    .dims.map(({ size }) => size);
+  if (sizes.length !== 2 || sizes[0] !== rows || sizes[1] !== columns)
+    fail("width-mismatch", `${layer}.weight is [${sizes.join(" ")}], not [${rows} ${columns}]`, "tie layers of the same widths");
+  return weight;
+}
+
+/**
+ * W x + b at every time step.
+ * Shapes: `weight` `[width H]` unless it is tied, `bias` `[width]`.
+ * Throws: CompileError `width-mismatch`, `unknown-parameter` where it is tied to a weight of other sizes, or to none.
+ */
+export function linear<S extends Channels, const W extends number>(x: Tensor<S>, options: TiedLinearOptions<W>): Tensor<WithWidth<S, W>> {
+  const { width, tiedTo, init, name } = options;
+  checkWidth(width);
+  const layer = layerName("linear", name);
+  const { H } = x.shape;
+  const weight = tiedTo === undefined ? weightOf(layer, width, H, init) : tiedWeight(layerName("linear", tiedTo), width, H);
+  return reshaped(x, width, affine(valueOf(x), H, layer, weight, options));
 }
 
 /** a sigmoid(b), where a and b are the halves of a linear map to twice `width`. Shapes: `weight` `[2*width H]`, `bias` `[2*width]`. */
@@ -57,7 +80,9 @@ export function glu<S extends Channels, const W extends number>(x: Tensor<S>, op
   const { width } = options;
   checkWidth(width);
   const { builder } = trace();
-  const both = affine(valueOf(x), x.shape.H, 2 * width, layerName("glu", options.name), options);
+  const layer = layerName("glu", options.name);
+  const weight = weightOf(layer, 2 * width, x.shape.H, options.init);
+  const both = affine(valueOf(x), x.shape.H, layer, weight, { ...options, width: 2 * width });
   const halves = [builder.slice(both, 0, width, here()), builder.slice(both, width, width, here())];
   return reshaped(x, width, builder.map(call("mul", arg(0), call("sigmoid", arg(1))), halves, here()));
 }

@@ -13,7 +13,9 @@ const nodeLimit = 100_000;
 /** A model under construction. */
 export interface Trace {
   readonly builder: GraphBuilder;
+  /** Names of layers that were made up. */
   readonly names: Set<string>;
+  readonly parameters: Map<string, ValueId>;
   readonly scopes: string[];
 }
 
@@ -64,7 +66,7 @@ function locate(error: unknown): unknown {
 /** Runs `build` with a new trace of that name. */
 export function tracing<R>(name: string, build: (trace: Trace) => R): R {
   if (current !== undefined) fail("nested-model", "a model is declared inside another", "call the inner model's function instead");
-  current = { builder: graphBuilder(name), names: new Set(), scopes: [] };
+  current = { builder: graphBuilder(name), names: new Set(), parameters: new Map(), scopes: [] };
   try {
     return build(current);
   } finally {
@@ -132,18 +134,36 @@ export function layerName(kind: string, name: string | undefined): string {
  * Throws: CompileError `duplicate-name`.
  */
 export function parameter(layer: string, leaf: string, dims: readonly Dim[], init: Init): ValueId {
-  return trace().builder.param(freeName(layer, leaf), dims, init, here());
+  const name = freeName(layer, leaf);
+  return kept(name, trace().builder.param(name, dims, init, here()));
 }
 
 /** A parameter that no checkpoint holds: its values are always those of `init`. Throws: CompileError `duplicate-name`. */
 export function fixedParameter(layer: string, leaf: string, dims: readonly Dim[], init: Init): ValueId {
-  return trace().builder.fixed(freeName(layer, leaf), dims, init, here());
+  const name = freeName(layer, leaf);
+  return kept(name, trace().builder.fixed(name, dims, init, here()));
+}
+
+/**
+ * The parameter of a layer that was called before.
+ * Throws: CompileError `unknown-parameter`.
+ */
+export function declared(layer: string, leaf: string): ValueId {
+  const { parameters } = trace();
+  const name = fullName(layer, leaf);
+  const fix = `name a layer that was called before; there are ${[...parameters.keys()].join(", ") || "none yet"}`;
+  return parameters.get(name) ?? fail("unknown-parameter", `no layer before this one has a parameter ${name}`, fix);
+}
+
+const fullName = (layer: string, leaf: string): string => (layer === "" ? leaf : `${layer}.${leaf}`);
+
+function kept(name: string, value: ValueId): ValueId {
+  trace().parameters.set(name, value);
+  return value;
 }
 
 function freeName(layer: string, leaf: string): string {
-  const { names } = trace();
-  const name = layer === "" ? leaf : `${layer}.${leaf}`;
-  if (names.has(name)) fail("duplicate-name", `two parameters are named ${name}`, "give one of the two layers another `name`");
-  names.add(name);
+  const name = fullName(layer, leaf);
+  if (trace().parameters.has(name)) fail("duplicate-name", `two parameters are named ${name}`, "give one of the two layers another `name`");
   return name;
 }

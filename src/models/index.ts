@@ -17,10 +17,12 @@ export {
   type LruBlockOptions,
   type S5LayerOptions,
 } from "./gated-layer.ts";
+export { gatedMlp, type GatedMlpOptions } from "./gated-mlp.ts";
 export { gssBlock, type GssBlockOptions } from "./gss-block.ts";
 export { h3, type H3Options } from "./h3.ts";
 export { hyena, type HyenaOptions } from "./hyena.ts";
 export { lsslBlock, type LsslBlockOptions } from "./lssl-block.ts";
+export { mambaModel, type MambaModelOptions } from "./mamba-model.ts";
 export { normalize, scalarLayerNorm, type NormKind } from "./norm.ts";
 export { joinResidual, type ResidualKind } from "./residual.ts";
 export { s4Block, type FinalActivation, type S4BlockOptions, type S4BlockOutput } from "./s4-block.ts";

@@ -125,7 +125,10 @@ describe("schemes", () => {
 
   test("weights-scheme: an unknown name lists the known ones", () => {
     expect(() => schemeNamed("s6")).toThrow(
-      expect.objectContaining({ code: "weights-scheme", fix: "use one of identity, s4model, s4block, s4-v3, s4-v2, sashimi, h3, s5" }),
+      expect.objectContaining({
+        code: "weights-scheme",
+        fix: "use one of identity, s4model, s4block, s4-v3, s4-v2, sashimi, h3, s5, mamba",
+      }),
     );
   });
 
