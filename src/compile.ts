@@ -133,12 +133,7 @@ export async function compileGraph(graph: Graph, constants: Constants, options: 
   const lowered = lower(module, { maxLength: options.maxLength ?? defaultMaxLength });
   checkMode(lowered, options.mode);
   const choice = chooseModes(lowered, options.mode);
-  const tensors = [...lowered.tensors].map(([name, t]) => ({
-    name,
-    dtype: t.dtype,
-    shape: t.shape,
-    data: t.dtype === "F64" ? t.data : new Float32Array(t.data),
-  }));
+  const tensors = [...lowered.tensors].map(([name, tensor]) => ({ name, ...tensor }));
   const shards = await writeShards(tensors, { format: "recurve" });
   const files = shards.map(({ file, bytes, sha256 }) => ({ file, bytes: bytes.length, sha256 }));
   const resume = choice.resume === undefined ? {} : { chooseResume: choice.resume.source };

@@ -6,6 +6,7 @@ import type { Constant } from "../ir/graph.ts";
 import { parseGraph } from "../ir/parse.ts";
 import { withTensorFile } from "../files.ts";
 import type { BundleManifest } from "./bundle.ts";
+import { readParameter } from "../weights/stored.ts";
 import type { Reference } from "./verification.ts";
 
 /** Whether a path names a bundle: a folder with a manifest. */
@@ -29,17 +30,15 @@ export async function bundleReference(folder: string, manifest: BundleManifest):
   const constants = new Map<string, Constant>();
   for (const node of graph.nodes) {
     if (node.op !== "param") continue;
-    const transposed = stored.get(`${node.name}.transposed`);
-    const value = stored.get(`${node.name}.f64`) ?? stored.get(node.name) ?? (transposed && transpose(transposed));
+    const value = readParameter(
+      node.name,
+      node.type.dims.map(({ size }) => Number(size)),
+      stored,
+    );
     if (value === undefined) throw missing(folder, node.name);
     constants.set(node.name, value);
   }
   return { graph, constants };
-}
-
-function transpose({ shape, data }: Constant): Constant {
-  const [rows = 0, columns = 0] = shape;
-  return { shape: [columns, rows], data: data.map((_, i) => data[(i % rows) * columns + Math.floor(i / rows)] ?? NaN) };
 }
 
 function missing(folder: string, name: string): CompileError {

@@ -72,6 +72,10 @@ const helpers: Partial<Record<KFn, readonly string[]>> = {
   log: ["fn r_log(x: f32) -> f32 { return select(select(sqrt(x), -1.0 / abs(x), x == 0.0), log(x), x > 0.0); }"],
   sin: [turn, "fn r_sin(x: f32) -> f32 { return r_turn(x, 0); }"],
   cos: [turn, "fn r_cos(x: f32) -> f32 { return r_turn(x, 1); }"],
+  /** Of four words; a number alone needs no helper. */
+  half: [
+    "fn r_half(w: vec4u) -> vec4f { return vec4f(unpack2x16float(w.x).x, unpack2x16float(w.y).x, unpack2x16float(w.z).x, unpack2x16float(w.w).x); }",
+  ],
   /** To 3e-7, relative: a least-squares fit of tanh(x)/x below 0.6, exponentials above. */
   tanh: [
     `fn r_tanh(x: f32) -> f32 {
@@ -97,7 +101,7 @@ const helpers: Partial<Record<KFn, readonly string[]>> = {
 
 const named: Partial<Record<KFn, string>> = { rsqrt: "inverseSqrt" };
 
-const wgslType: Record<KType, string> = { f32: "f32", u32: "u32", i32: "i32", bool: "bool", vec4f: "vec4f" };
+const wgslType: Record<KType, string> = { f32: "f32", u32: "u32", i32: "i32", bool: "bool", vec4f: "vec4f", vec4u: "vec4u" };
 
 /** A number that constant expressions refuse or lose: its bits, by way of a zero that is no constant. */
 const fromBits = (bits: string): string => `bitcast<f32>((d.B & 0u) | ${bits}u)`;
@@ -129,11 +133,15 @@ function literal(type: KType, value: number): string {
       return value === 0 ? "false" : "true";
     case "vec4f":
       return `vec4f(${f32Literal(value)})`;
+    case "vec4u":
+      return `vec4u(${value}u)`;
   }
 }
 
-function printCall(fn: KFn, args: readonly KExpr[]): Text {
-  const parts = args.map(print);
+function printCall(fn: KFn, type: KType, args: readonly KExpr[]): Text {
+  const parts = args.map((e) =>
+    type === "vec4u" && e.type === "u32" ? { text: `vec4u(${print(e).text})`, kind: "atom" as const } : print(e),
+  );
   const symbol = infix[fn];
   if (symbol !== undefined) return { text: parts.map(wrap).join(` ${symbol} `), kind: "infix" };
   const list = parts.map((p) => p.text);
@@ -146,9 +154,11 @@ function printCall(fn: KFn, args: readonly KExpr[]): Text {
     case "select":
       return atom(`select(${list[2]}, ${list[1]}, ${list[0]})`);
     case "float":
-      return atom(`f32(${list[0]})`);
+      return atom(`${type}(${list[0]})`);
     case "uint":
       return atom(`u32(${list[0]})`);
+    case "half":
+      return atom(type === "vec4f" ? `r_half(${list[0]})` : `unpack2x16float(${list[0]}).x`);
     default:
       return atom(`${helpers[fn] === undefined ? (named[fn] ?? fn) : `r_${fn}`}(${list.join(", ")})`);
   }
@@ -178,7 +188,7 @@ function print(e: KExpr): Text {
     case "shared":
       return atom(`${e.array}[${print(e.index).text}]`);
     case "call":
-      return printCall(e.fn, e.args);
+      return printCall(e.fn, e.type, e.args);
   }
 }
 

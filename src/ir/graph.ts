@@ -4,6 +4,7 @@
  */
 import type { Loc } from "./error.ts";
 import type { Expr } from "./expr.ts";
+import type { Packed } from "./packed.ts";
 
 export type DType = "f32" | "i32";
 /** The length of a sequence: all time steps, or one of every so many. */
@@ -248,6 +249,8 @@ export interface Graph {
 export interface Constant {
   readonly shape: readonly number[];
   readonly data: Float64Array;
+  /** A matrix whose values are exactly these, in fewer bits; float32 on the device where absent. */
+  readonly packed?: Packed | undefined;
 }
 /** The values of a graph's `param` nodes, by name. */
 export type Constants = ReadonlyMap<string, Constant>;

@@ -4,7 +4,7 @@
  */
 import type { ScalarFn } from "./expr.ts";
 
-export type KType = "f32" | "u32" | "i32" | "bool" | "vec4f";
+export type KType = "f32" | "u32" | "i32" | "bool" | "vec4f" | "vec4u";
 
 /** Runtime sizes every kernel can read; see `Dims` in `runtime/plan.ts` for their meaning. */
 export type DimName = "B" | "L" | "t" | "pos" | "M";
@@ -24,8 +24,11 @@ export type KExpr =
   | { readonly op: "component"; readonly type: "f32"; readonly of: string; readonly index: 0 | 1 | 2 | 3 }
   | { readonly op: "call"; readonly type: KType; readonly fn: KFn; readonly args: readonly KExpr[] };
 
-/** Scalar functions on f32, and integer arithmetic on u32 (`mod`, `shl`, ...); `float` and `uint` convert. */
-export type KFn = ScalarFn | "mod" | "shl" | "shr" | "bitand" | "bitor" | "float" | "uint";
+/**
+ * Scalar functions on f32, and integer arithmetic on u32 (`mod`, `shl`, ...); `float` and `uint` convert, `half` reads the low 16
+ * bits as a half. Of four words with one, that one stands for four.
+ */
+export type KFn = ScalarFn | "mod" | "shl" | "shr" | "bitand" | "bitor" | "float" | "uint" | "half";
 
 export type KStmt =
   | { readonly op: "let"; readonly name: string; readonly value: KExpr }
@@ -48,7 +51,7 @@ export type KStmt =
 
 export interface KBuffer {
   readonly name: string;
-  readonly type: "f32" | "i32" | "u32" | "vec4f";
+  readonly type: "f32" | "i32" | "u32" | "vec4f" | "vec4u";
   readonly access: "read" | "read_write";
 }
 

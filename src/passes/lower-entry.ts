@@ -9,7 +9,8 @@ import type { Graph, Node, ValueId } from "../ir/graph.ts";
 import { rateOfType } from "../ir/infer.ts";
 import type { Kernel } from "../ir/kernel.ts";
 import type { Mode } from "../runtime/plan.ts";
-import type { DispatchCost, ProgramCosts, ShippedTensor } from "./lowered.ts";
+import type { StoredTensor } from "../weights/stored.ts";
+import type { DispatchCost, ProgramCosts } from "./lowered.ts";
 import type { Module } from "./pass.ts";
 import { atRate, lengthAtRate } from "./rates.ts";
 import { schedules } from "./schedules/index.ts";
@@ -25,6 +26,8 @@ import {
   type TableRequest,
   type ValueRef,
 } from "./schedules/schedule.ts";
+import type { Weight } from "./schedules/weight.ts";
+import { productWeight, type Shipping, tableWeight } from "./weights.ts";
 
 /** The storage buffers a compute stage may bind on every device. */
 const maxStorageBuffers = 8;
@@ -36,7 +39,9 @@ export interface Shared {
   readonly maxLength: number;
   readonly buffers: BufferSource[];
   readonly kernels: { readonly kernel: Kernel; readonly wgsl: string }[];
-  readonly tensors: Map<string, ShippedTensor>;
+  /** Bytes of the largest buffer of a weight. */
+  readonly bindingLimit: number;
+  readonly tensors: Map<string, StoredTensor>;
   readonly tables: {
     readonly key: string;
     readonly request: TableRequest;
@@ -48,6 +53,8 @@ export interface Shared {
   readonly rates: number[];
   /** Buffers by what they hold. */
   readonly known: Map<string, number>;
+  /** Weights of products and tables, by use and name. */
+  readonly weights: Map<string, Weight>;
   readonly prepared: Map<string, { readonly buffer: number; readonly dispatches: readonly Costed[] }>;
 }
 
@@ -63,23 +70,31 @@ function bufferFor(shared: Shared, key: string, make: () => BufferSource): numbe
 /** The buffer of an input, which a plan has even where no kernel reads it. */
 export const inputBuffer = (shared: Shared, name: string): number => bufferFor(shared, `input:${name}`, () => ({ kind: "input", name }));
 
-function transposed(data: Float64Array, rows: number, columns: number): Float64Array {
-  return data.map((_, i) => data[(i % rows) * columns + Math.floor(i / rows)] ?? 0);
+/** The buffer of a tensor that the bundle ships. */
+const shippedBuffer = (shared: Shared, name: string, tensor: () => StoredTensor): number =>
+  bufferFor(shared, `weight:${name}`, () => {
+    shared.tensors.set(name, tensor());
+    return { kind: "weight", tensor: name };
+  });
+
+function weightBuffer(shared: Shared, name: string): number {
+  return shippedBuffer(shared, name, () => {
+    const { shape, data } = shared.module.constants.get(name) ?? bug(`no values for ${name}`);
+    return { dtype: "F32", shape, data: new Float32Array(data) };
+  });
 }
 
-function weightBuffer(shared: Shared, name: string, transpose: boolean): number {
-  const tensor = transpose ? `${name}.transposed` : name;
-  return bufferFor(shared, `weight:${tensor}`, () => {
-    const constant = shared.module.constants.get(name) ?? bug(`no values for ${name}`);
-    const [rows = 1, columns = 1] = constant.shape;
-    shared.tensors.set(
-      tensor,
-      transpose
-        ? { dtype: "F32", shape: [columns, rows], data: transposed(constant.data, rows, columns) }
-        : { dtype: "F32", shape: constant.shape, data: constant.data },
-    );
-    return { kind: "weight", tensor };
-  });
+const shippingOf = (shared: Shared): Shipping => ({
+  constants: shared.module.constants,
+  limit: shared.bindingLimit,
+  ship: (name, tensor) => shippedBuffer(shared, name, () => tensor),
+});
+
+/** A weight of the plan, made once. */
+function knownWeight(shared: Shared, key: string, make: (shipping: Shipping) => Weight): Weight {
+  const weight = shared.weights.get(key) ?? make(shippingOf(shared));
+  shared.weights.set(key, weight);
+  return weight;
 }
 
 function tableBuffers(shared: Shared, request: TableRequest, nodeRate: number): Readonly<Record<string, number>> {
@@ -91,7 +106,7 @@ function tableBuffers(shared: Shared, request: TableRequest, nodeRate: number): 
   const tensors = Object.fromEntries(
     Object.entries(request.tensors).map(([role, name]) => {
       const constant = constants.get(name) ?? bug(`no values for ${name}`);
-      shared.tensors.set(`${name}.f64`, { dtype: "F64", shape: constant.shape, data: constant.data });
+      shared.tensors.set(`${name}.f64`, { dtype: "F64", shape: constant.shape, data: new Float64Array(constant.data) });
       return [role, `${name}.f64`];
     }),
   );
@@ -167,7 +182,7 @@ function references(shared: Shared, graph: Graph, entry: Entry, temp: (size: Siz
     const node = graph.nodes[id] ?? bug(`no value %${id}`);
     const own = { type: node.type, channels: channelsOf(node.type), offset: 0, step: 1, reversed: false };
     const external = hasLength(node.type) ? "BLC" : "BC";
-    if (node.op === "param") return { ...own, buffer: weightBuffer(shared, node.name, false), layout: "P" };
+    if (node.op === "param") return { ...own, buffer: weightBuffer(shared, node.name), layout: "P" };
     if (node.op === "input") return { ...own, buffer: inputBuffer(shared, node.name), layout: external };
     if (node.op === "slice") {
       const whole = reference(node.args[0] ?? bug("slice"));
@@ -216,7 +231,9 @@ export function lowerEntry(shared: Shared, graph: Graph, entry: Entry, mode: Mod
     result: reference,
     temp: (size) => temp(atRate(size, rate)),
     state: (id, size) => bufferFor(shared, `state:${id}`, () => ({ kind: "state", name: `state${id}`, size: sizeSource(size) })),
-    weight: (name, transpose = false) => weightBuffer(shared, name, transpose),
+    weight: (name) => weightBuffer(shared, name),
+    product: (name, parts) => knownWeight(shared, `product:${parts}:${name}`, (shipping) => productWeight(shipping, name, parts)),
+    lookup: (name) => knownWeight(shared, `table:${name}`, (shipping) => tableWeight(shipping, name, graph)),
     table: (request) => tableBuffers(shared, request, rate),
     prepared: (key, size, make) => {
       if (!prepareKeys.includes(key)) prepareKeys.push(key);

@@ -14,10 +14,13 @@ import type { Lowered, Refusal } from "./lowered.ts";
 import { planMemory, type VirtualProgram } from "./memory.ts";
 import type { Module } from "./pass.ts";
 import { dimsAtRate, periodOf } from "./rates.ts";
+import { defaultBindingLimit } from "./weights.ts";
 
 export interface LowerOptions {
   /** The longest sequence one execution takes. */
   readonly maxLength: number;
+  /** Bytes of the largest buffer of a weight; 128 MiB, which every device binds, where absent. */
+  readonly bindingLimit?: number | undefined;
 }
 
 /** Gives every output a value of its own that a kernel writes: no inputs, views or shared values. */
@@ -100,6 +103,8 @@ export function lower(module: Module, options: LowerOptions): Lowered {
     tables: [],
     rates: [1],
     known: new Map(),
+    weights: new Map(),
+    bindingLimit: options.bindingLimit ?? defaultBindingLimit,
     prepared: new Map(),
   };
   for (const node of graph.nodes) if (node.op === "input") inputBuffer(shared, node.name);

@@ -3,13 +3,7 @@ import type { PlanSource } from "../codegen/plan-source.ts";
 import type { Node } from "../ir/graph.ts";
 import type { Kernel } from "../ir/kernel.ts";
 import type { Mode } from "../runtime/plan.ts";
-
-/** One tensor of the weight shards. */
-export interface ShippedTensor {
-  readonly dtype: "F32" | "F64";
-  readonly shape: readonly number[];
-  readonly data: Float64Array;
-}
+import type { StoredTensor } from "../weights/stored.ts";
 
 /** The cost of one dispatch; sizes are source over `d`. */
 export interface DispatchCost {
@@ -52,7 +46,7 @@ export interface Lowered {
   /** Without shards, and without the choice of mode. */
   readonly plan: Omit<PlanSource, "shards" | "choose" | "chooseResume">;
   readonly kernels: readonly Kernel[];
-  readonly tensors: ReadonlyMap<string, ShippedTensor>;
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
   readonly costs: {
     readonly whole: Readonly<Partial<Record<Mode, ProgramCosts>>>;
     readonly resume: Readonly<Partial<Record<Mode, ProgramCosts>>>;

@@ -36,7 +36,7 @@ export interface TensorSpec {
 
 /** A device buffer of the plan. `size` is in elements of 4 bytes. */
 export type BufferSpec =
-  /** A tensor of the weight shards, F32 or I32, uploaded once. */
+  /** A tensor of the weight shards, its bytes uploaded once. */
   | { readonly kind: "weight"; readonly tensor: string }
   /** Made on the host in float64 by `tables`, uploaded once. */
   | { readonly kind: "table"; readonly size: (d: Dims) => number; readonly perM?: boolean }

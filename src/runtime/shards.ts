@@ -8,14 +8,21 @@ import type { Plan } from "./plan.ts";
 
 /** A tensor of a shard; `data` views the shard's bytes. */
 export interface Tensor {
-  readonly data: Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
+  readonly data: InstanceType<(typeof arrays)[keyof typeof arrays]>;
   readonly shape: readonly number[];
 }
 export type Tensors = ReadonlyMap<string, Tensor>;
 
 type Shard = Plan["shards"][number];
 
-const arrays = { F32: Float32Array, F64: Float64Array, I32: Int32Array } as const;
+/** What holds the elements of each dtype; those of packed weights are for the device only. */
+const arrays = {
+  F32: Float32Array<ArrayBuffer>,
+  F64: Float64Array<ArrayBuffer>,
+  I32: Int32Array<ArrayBuffer>,
+  F16: Uint16Array<ArrayBuffer>,
+  U8: Uint8Array<ArrayBuffer>,
+} as const;
 
 /** The tensors of every shard, by name. Throws: WeightsError, the signal's reason. */
 export async function readShards(shards: readonly Shard[], base: string, options: LoadOptions): Promise<Tensors> {
@@ -94,7 +101,7 @@ async function verify(shard: Shard, bytes: Uint8Array<ArrayBuffer>): Promise<voi
   if (hash !== shard.sha256) throw new WeightsError(shard.file, hash, `its SHA-256 is ${hash}, not ${shard.sha256}`);
 }
 
-/** The tensors of one safetensors file of dtypes F32, F64 and I32. Throws: WeightsError. */
+/** The tensors of one safetensors file of the dtypes above. Throws: WeightsError. */
 export function parseShard(file: string, bytes: Uint8Array<ArrayBuffer>): Tensors {
   try {
     const start = 8 + Number(new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getBigUint64(0, true));

@@ -1,4 +1,5 @@
 /** The number formats of safetensors files and their values in float64. Not the dtypes of the IR, which are f32 and i32. */
+import { fromHalf } from "./half.ts";
 
 interface DTypeDef {
   /** Size of one element. */
@@ -32,7 +33,7 @@ const mapped = <T>(
 export const dtypes = {
   F64: plain(Float64Array),
   F32: plain(Float32Array),
-  F16: mapped(2, (...place) => new Uint16Array(...place), half),
+  F16: mapped(2, (...place) => new Uint16Array(...place), fromHalf),
   BF16: mapped(2, (...place) => new Uint16Array(...place), bfloat),
   I64: mapped(8, (...place) => new BigInt64Array(...place), Number),
   I32: plain(Int32Array),
@@ -61,16 +62,6 @@ export function decode(dtype: StoredDType, bytes: Uint8Array): Float64Array {
   const { bytes: width, values } = dtypes[dtype];
   const { buffer, byteOffset, byteLength } = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
   return values(buffer, byteOffset, Math.floor(byteLength / width));
-}
-
-/** IEEE 754 binary16. */
-function half(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
 const scratch = new DataView(new ArrayBuffer(4));

@@ -6,6 +6,7 @@ import type { DispatchCost, ProgramCosts } from "../../src/passes/lowered.ts";
 import { estimateDispatch } from "../../src/passes/mode.ts";
 import { type Dims, type Dispatch, fftPoints, type Mode, type Plan, type Program } from "../../src/runtime/plan.ts";
 import * as makers from "../../src/runtime/tables.ts";
+import type { StoredTensor } from "../../src/weights/stored.ts";
 import { random } from "../setup/random-expr.ts";
 import { type Counts, simulate } from "../setup/simulate.ts";
 import type { Words } from "../setup/watched.ts";
@@ -116,7 +117,7 @@ export class SimulatedModel {
     const buffers = new Map<number, Words>();
     for (const [i, spec] of this.#plan.buffers.entries()) {
       if (!used.has(i)) continue;
-      if (spec.kind === "weight") buffers.set(i, Float32Array.from(this.#tensor(spec.tensor).data));
+      if (spec.kind === "weight") buffers.set(i, wordsOf(this.#tensor(spec.tensor).data));
       if (spec.kind === "input") buffers.set(i, this.#input(spec.name, inputs));
       if (spec.kind === "output") buffers.set(i, new Float32Array(this.#size(spec.name, d)).fill(NaN));
       if (spec.kind === "prepared") buffers.set(i, new Float32Array(spec.size(d)).fill(NaN));
@@ -134,7 +135,7 @@ export class SimulatedModel {
     for (const { maker, tensors, options, out, rate = 0 } of this.#plan.tables) {
       if (!Object.values(out).some((i) => used.has(i))) continue;
       const found = Object.entries(tensors).map(([role, name]) => [role, this.#tensor(name)] as const);
-      const data = Object.fromEntries(found.map(([role, t]) => [role, t.data]));
+      const data = Object.fromEntries(found.map(([role, t]) => [role, Float64Array.from(t.data)]));
       const shapes = Object.fromEntries(found.map(([role, t]) => [role, t.shape]));
       const make = Object.entries(makers).find(([name]) => name === maker)?.[1];
       if (make === undefined) throw new Error(`no table maker ${maker}`);
@@ -149,7 +150,7 @@ export class SimulatedModel {
     }
   }
 
-  #tensor(name: string): { readonly shape: readonly number[]; readonly data: Float64Array } {
+  #tensor(name: string): StoredTensor {
     return this.#compiled.lowered.tensors.get(name) ?? fail(`no tensor ${name}`);
   }
 
@@ -176,6 +177,8 @@ export class SimulatedModel {
     return outputs;
   }
 }
+
+const wordsOf = (data: StoredTensor["data"]): Words => (data instanceof Float64Array ? fail("a weight of float64") : data.slice());
 
 /** As a kernel reads them: whole numbers. */
 const whole = (d: Dims): Dims => ({ ...d, L: Math.floor(d.L) });

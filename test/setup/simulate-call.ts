@@ -1,5 +1,6 @@
 /** Calls of kernel functions as the simulator evaluates them: f32 rounded after every operation, integers modulo 2^32. */
 import { scalarDef, type ScalarFn } from "../../src/ir/expr.ts";
+import { fromHalf } from "../../src/weights/half.ts";
 import type { KFn, KType } from "../../src/ir/kernel.ts";
 
 /** What a lane has while it runs. */
@@ -53,6 +54,7 @@ export function evaluateCall(counts: { flops: number }, fn: KFn, type: KType, fr
       const [condition, then, otherwise] = [a(lane), b(lane), c(lane)];
       return condition !== 0 ? then : otherwise;
     };
+  if (fn === "half") return (lane) => fromHalf(a(lane) & 0xffff);
   if (fn === "float") return (lane) => Math.fround(a(lane));
   if (fn === "uint") return from === "f32" ? (lane) => Math.min(Math.max(Math.trunc(a(lane)), 0), 2 ** 32 - 1) : (lane) => a(lane) >>> 0;
   if (type === "u32" || type === "i32") {

@@ -143,13 +143,13 @@ class Simulation {
     }
   }
 
-  /** The numbers of an expression: four of a `vec4f`, each by itself, one of any other. */
+  /** The numbers of an expression: four of a vector, each by itself, one of any other. */
   #values(e: KExpr, scope: Scope): readonly Value[] {
-    if (e.type !== "vec4f") return [this.#value(e, scope)];
+    if (e.type !== "vec4f" && e.type !== "vec4u") return [this.#value(e, scope)];
     return [0, 1, 2, 3].map((i): Value => {
       switch (e.op) {
         case "lit":
-          return this.#value({ ...e, type: "f32" }, scope);
+          return this.#value({ ...e, type: partOf(e.type) }, scope);
         case "var": {
           const slot = slotOf(scope, e.name) + i;
           return ({ slots }) => slots[slot] ?? NaN;
@@ -161,7 +161,7 @@ class Simulation {
         }
         case "call": {
           const values = e.args.map((arg) => this.#values(arg, scope)).map((parts) => parts[i] ?? parts[0] ?? fail("no value"));
-          return evaluateCall(this.#counts, e.fn, "f32", "f32", values);
+          return evaluateCall(this.#counts, e.fn, partOf(e.type), partOf(e.args[0]?.type ?? e.type), values);
         }
       }
     });
@@ -275,7 +275,9 @@ function assign(slot: number, [only, ...rest]: readonly Value[]): Step {
   };
 }
 
-const widthOf = (type: KType): number => (type === "vec4f" ? 4 : 1);
+const widthOf = (type: KType): number => (type === "vec4f" || type === "vec4u" ? 4 : 1);
+/** The type of one of an expression's numbers. */
+const partOf = (type: KType): KType => (type === "vec4f" ? "f32" : type === "vec4u" ? "u32" : type);
 
 function advance(lane: Lane, slot: number, step: Value): void {
   lane.slots[slot] = ((lane.slots[slot] ?? NaN) + step(lane)) >>> 0;

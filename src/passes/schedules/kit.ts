@@ -94,7 +94,10 @@ export const shl = (a: Operand, b: Operand): KExpr => binary("shl", a, b);
 export const shr = (a: Operand, b: Operand): KExpr => binary("shr", a, b);
 export const bitand = (a: Operand, b: Operand): KExpr => binary("bitand", a, b);
 export const neg = (a: KExpr): KExpr => ({ op: "call", type: a.type, fn: "neg", args: [a] });
-export const float = (a: KExpr): KExpr => ({ op: "call", type: "f32", fn: "float", args: [a] });
+/** The type of as many numbers as `a` has words. */
+const floatsOf = (a: KExpr): KType => (a.type === "vec4u" ? "vec4f" : "f32");
+export const float = (a: KExpr): KExpr => ({ op: "call", type: floatsOf(a), fn: "float", args: [a] });
+export const half = (a: KExpr): KExpr => ({ op: "call", type: floatsOf(a), fn: "half", args: [a] });
 export const uint = (a: KExpr): KExpr => ({ op: "call", type: "u32", fn: "uint", args: [a] });
 export const select = (cond: KExpr, a: KExpr, b: KExpr): KExpr => ({ op: "call", type: a.type, fn: "select", args: [cond, a, b] });
 export const unary = (fn: KFn, a: KExpr): KExpr => ({ op: "call", type: a.type, fn, args: [a] });

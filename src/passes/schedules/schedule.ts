@@ -18,6 +18,7 @@ import {
 import type { Kernel, KExpr } from "../../ir/kernel.ts";
 import type { Mode } from "../../runtime/plan.ts";
 import { add, dim, div, fromExpr, group, type KernelBuilder, lane, lt, mul, sub, u32 } from "./kit.ts";
+import type { Weight } from "./weight.ts";
 
 /** A number, or JavaScript source over `d`. */
 export type Size = number | string;
@@ -92,8 +93,12 @@ export interface LowerContext {
   readonly temp: (elements: Size) => number;
   /** A recurrent state, one for all entry points. */
   readonly state: (id: ValueId, elements: Size) => number;
-  /** A parameter as float32; `transpose` stores a matrix `[a b]` as `[b a]`. */
-  readonly weight: (name: string, transpose?: boolean) => number;
+  /** A parameter as float32, as it is. */
+  readonly weight: (name: string) => number;
+  /** The weight of a product of `parts`. */
+  readonly product: (name: string, parts: number) => Weight;
+  /** A table whose rows are looked up. */
+  readonly lookup: (name: string) => Weight;
   readonly table: (request: TableRequest) => Readonly<Record<string, number>>;
   /** A buffer made once per M by the dispatches `make` emits; one for all entry points that ask by the same key. */
   readonly prepared: (key: string, elements: Size, make: (buffer: number, emit: (d: DispatchSpec) => void) => void) => number;
@@ -117,6 +122,12 @@ export function schedule<N extends Node>(definition: Schedule<N>): Schedule {
     applies: (n, id, c) => n.op === definition.op && definition.applies(own(n), id, c),
     lower: (n, id, c) => definition.lower(own(n), id, c),
   };
+}
+
+/** The name of the parameter that operand `index` of a node is. */
+export function parameterName(node: Node, index: number, context: LowerContext): string {
+  const operand = context.graph.nodes[node.args[index] ?? -1];
+  return operand?.op === "param" ? operand.name : bug(`operand ${index} of a ${node.op} is no parameter`);
 }
 
 /** The channels of a type: its last dim where that is fixed, else 1. */

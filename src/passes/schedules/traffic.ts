@@ -4,7 +4,8 @@
  */
 import { bug } from "../../ir/error.ts";
 import { ownArity, type Node, type ValueId } from "../../ir/graph.ts";
-import { channelsOf, elements, type Entry, hasLength, type LowerContext, type Size } from "./schedule.ts";
+import { channelsOf, elements, type Entry, hasLength, type LowerContext, parameterName, type Size } from "./schedule.ts";
+import { rowBytes } from "./weight.ts";
 
 const lanes = 64;
 
@@ -54,7 +55,8 @@ export function elementTraffic(node: Node, inner: Inner, entry: Entry, context: 
         inner === "time"
           ? `${groups}*Math.min(${lanes},Math.max(d.L,${Math.ceil(lanes / channels)}),${positions})`
           : `${positions}*${Math.ceil(channels / lanes)}`;
-      const weights = `${4 * inputs * node.parts}*${parametersSeen(node, inner, entry)}`;
+      const weight = context.product(parameterName(node, 1, context), node.parts);
+      const weights = `${rowBytes(weight) * node.parts}*${parametersSeen(node, inner, entry)}`;
       return `${4 * inputs}*${seen}+${weights}+${ownTraffic(node.args.slice(ownArity(node)), node, inner, entry, context)}`;
     }
     default:

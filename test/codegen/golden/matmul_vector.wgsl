@@ -14,9 +14,9 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: 
   let q = min(position, d.B - 1u);
   var s0 = 0f;
   for (var k = 0u; k < 8u; k += 1u) {
+    let row = k * 10u;
     let x = b2[(q * 8u) + k];
-    let row = (k * 10u) + o;
-    s0 = (b1[row] * x) + s0;
+    s0 = (b1[row + o] * x) + s0;
   }
   if (((column < 10u) && (position < d.B)) && (split < 1u)) {
     let e0 = b3[column];

@@ -1,0 +1,153 @@
+/**
+ * How kernels read weights: the one place that knows what the words of each format mean. A weight is a matrix
+ * `[rows inner]` of float32 or packed words (`ir/packed.ts`) in one or more pieces, each a buffer of its own.
+ */
+import { bug } from "../../ir/error.ts";
+import { formatOf, type WeightFormat, wordsOfRow } from "../../ir/packed.ts";
+import { add, bitand, div, float, half, type KernelBuilder, type KExpr, min, mod, mul, shr, sub } from "./kit.ts";
+
+/** Some results of a weight: their rows, and the buffers that hold them. */
+export interface WeightPiece {
+  /** The first result; in a weight of several parts rows of every part follow each other. */
+  readonly first: number;
+  /** Results. */
+  readonly count: number;
+  /** Rows: results times parts. */
+  readonly rows: number;
+  readonly numbers: number;
+  readonly scales?: number | undefined;
+}
+
+/** A parameter `[rows inner]` as kernels find it. */
+export interface Weight {
+  readonly format: "f32" | WeightFormat;
+  /** Whether the words of a row follow each other, or those at one place of all rows. */
+  readonly order: "rows" | "columns";
+  readonly inner: number;
+  readonly pieces: readonly WeightPiece[];
+}
+
+/** Rows whose words are loaded at once. */
+export type Wide = 1 | 4;
+
+/** A piece of a weight in a kernel. */
+export interface BoundWeight {
+  readonly weight: Weight;
+  readonly piece: WeightPiece;
+  readonly wide: Wide;
+  readonly numbers: string;
+  readonly scales: string | undefined;
+}
+
+/** Binds a piece; `wide` rows of it are read at once, which their number must be a multiple of. */
+export function bindWeight(k: KernelBuilder, weight: Weight, piece: WeightPiece, wide: Wide = 1): BoundWeight {
+  const words = wide === 4 ? "vec4u" : "u32";
+  return {
+    weight,
+    piece,
+    wide,
+    numbers: k.bind(piece.numbers, "read", weight.format !== "f32" ? words : wide === 4 ? "vec4f" : "f32"),
+    scales: piece.scales === undefined ? undefined : k.bind(piece.scales, "read", words),
+  };
+}
+
+/** Bytes of the words of a row, scales included. */
+export function rowBytes({ format, inner }: Weight): number {
+  if (format === "f32") return 4 * inner;
+  const { words, scales } = wordsOfRow(format, inner);
+  return 4 * (words + scales);
+}
+
+/** Operations that make a number of what is stored. */
+export const unpackingFlops = ({ format }: Weight): number => (format === "f32" || formatOf(format).scaled === undefined ? 0 : 2);
+
+/** Inputs that share what is loaded for them: a sum over inputs is cut at multiples of it only. */
+export function grainOf({ format }: Weight): number {
+  return format === "f32" ? 1 : (formatOf(format).scaled?.group ?? formatOf(format).perWord);
+}
+
+/** Inputs from one multiple of the weight's grain to another, in grains. */
+export interface Range {
+  readonly from: KExpr | number;
+  readonly to: KExpr | number;
+}
+
+/** All inputs. */
+export const everyInput = (weight: Weight): Range => ({ from: 0, to: Math.ceil(weight.inner / grainOf(weight)) });
+
+/** A weight of the input at hand, `column` counted among the columns asked for. */
+type WeightAt = (column: number) => KExpr;
+
+/**
+ * Goes through inputs in order; `body` sees the number of one, and the weights that lead from it to the rows of each
+ * column. Packed words are loaded once and taken apart in registers. `columns` count `wide` rows.
+ */
+export function sweep(
+  k: KernelBuilder,
+  bound: BoundWeight,
+  { from, to }: Range,
+  columns: readonly KExpr[],
+  body: (input: KExpr, weightAt: WeightAt) => void,
+): void {
+  const { weight, piece, wide, numbers } = bound;
+  if (weight.order !== "columns") bug("a sum needs the rows of a weight side by side");
+  const width = piece.rows / wide;
+  const columnAt = (i: number): KExpr => columns[i] ?? bug("no column");
+  if (weight.format === "f32") {
+    k.for("k", from, to, (input) => {
+      const row = k.let("row", mul(input, width));
+      body(input, (i) => k.load(numbers, add(row, columnAt(i))));
+    });
+    return;
+  }
+  const { format, inner } = weight;
+  const { perWord, scaled } = formatOf(format);
+  /** The inputs of word `j`. */
+  const word = (j: KExpr, number: (code: KExpr, column: number) => KExpr): void => {
+    const row = k.let("row", mul(j, width));
+    const words = columns.map((column) => k.let("word", k.load(numbers, add(row, column))));
+    const held = inner % perWord === 0 ? perWord : min(perWord, sub(inner, mul(j, perWord)));
+    k.for("h", 0, held, (h) =>
+      body(k.let("k", add(mul(j, perWord), h)), (i) => number(shr(words[i] ?? bug("no word"), mul(h, 32 / perWord)), i)),
+    );
+  };
+  if (scaled === undefined) {
+    k.for("j", from, to, (j) => word(j, half));
+    return;
+  }
+  const { group, zero } = scaled;
+  const each = group / perWord;
+  const last = Math.ceil(inner / perWord);
+  k.for("g", from, to, (g) => {
+    const row = k.let("row", mul(div(g, 2), width));
+    const scales = columns.map((column) =>
+      k.let("scale", half(shr(k.load(bound.scales ?? bug("no scales"), add(row, column)), mul(mod(g, 2), 16)))),
+    );
+    const lows = scales.map((scale) => k.let("low", mul(scale, -zero)));
+    const first = k.let("first", mul(g, each));
+    const end = add(first, each);
+    k.for("j", first, last % each === 0 ? end : min(end, last), (j) =>
+      word(j, (code, i) =>
+        add(mul(float(bitand(code, 2 ** (32 / perWord) - 1)), scales[i] ?? bug("no scale")), lows[i] ?? bug("no scale")),
+      ),
+    );
+  });
+}
+
+/** One number: that of `row` of the piece at `input`. */
+export function weightAt(k: KernelBuilder, bound: BoundWeight, row: KExpr, input: KExpr): KExpr {
+  const { weight, piece, numbers, scales } = bound;
+  const { format, inner } = weight;
+  const at = (place: KExpr, length: number): KExpr =>
+    weight.order === "columns" ? add(mul(place, piece.rows), row) : add(mul(row, length), place);
+  if (format === "f32") return k.load(numbers, at(input, inner));
+  const { perWord, scaled } = formatOf(format);
+  const each = wordsOfRow(format, inner);
+  const bits = 32 / perWord;
+  const code = shr(k.load(numbers, at(div(input, perWord), each.words)), mul(mod(input, perWord), bits));
+  if (scaled === undefined) return half(code);
+  const group = k.let("group", div(input, scaled.group));
+  const pair = k.load(scales ?? bug("no scales"), at(div(group, 2), each.scales));
+  const scale = k.let("scale", half(shr(pair, mul(mod(group, 2), 16))));
+  return mul(sub(float(bitand(code, 2 ** bits - 1)), scaled.zero), scale);
+}
