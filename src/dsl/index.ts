@@ -16,6 +16,7 @@ export {
   type ConvOptions,
   type LinearOptions,
   type NormOptions,
+  type RmsNormOptions,
   type TiedLinearOptions,
 } from "./layers.ts";
 export { dss, gssSsm, lssl, type DssOptions, type GssSsmOptions, type LsslOptions } from "./predecessors.ts";
@@ -53,7 +54,46 @@ export {
   type UnaryOfBoth,
 } from "./pointwise.ts";
 export { s4, type PoleRule, type S4Basis, type S4Init, type S4Options, type S4Start, type TransformName, type WithOutputs } from "./s4.ts";
-export { concat, first, last, max, mean, ofWidth, pack, sample, split, unpack, type Pool } from "./shape.ts";
+export {
+  gatedDelta,
+  gatedLinearAttention,
+  hgrn,
+  lruVarying,
+  mamba3,
+  mlstm,
+  retention,
+  rgLru,
+  rwkv6,
+  rwkv7,
+  selective,
+  ssd,
+  type DeltaOptions,
+  type GatedAttentionOptions,
+  type LinearAttentionOptions,
+  type Mamba3Options,
+  type MlstmOptions,
+  type RgLruOptions,
+  type Rwkv7Options,
+  type SelectiveOptions,
+  type SsdOptions,
+  type VaryingOptions,
+} from "./selective.ts";
+export {
+  concat,
+  first,
+  last,
+  max,
+  mean,
+  ofWidth,
+  pack,
+  repeat,
+  rotate,
+  sample,
+  split,
+  unpack,
+  type Pool,
+  type RotateOptions,
+} from "./shape.ts";
 export {
   dense,
   param,
@@ -70,6 +110,7 @@ export {
   type SystemMatrices,
 } from "./ssm.ts";
 export type {
+  Beside,
   Blocks,
   Channels,
   Ids,
@@ -85,5 +126,5 @@ export type {
   Vec,
   WithWidth,
 } from "./tensor.ts";
-export { delay, reverse } from "./time.ts";
+export { cumulate, delay, reverse } from "./time.ts";
 export { scope, type Named } from "./trace.ts";

@@ -127,10 +127,16 @@ export function layerNorm<S extends Channels>(x: Tensor<S>, options: NormOptions
   return makeTensor(x.shape, running.builder.map(timesPlus, args, here()), running);
 }
 
+/** Options of `rmsNorm`. */
+export interface RmsNormOptions extends NormOptions {
+  /** Groups of neighbouring channels, each normed by itself; 1 where absent. */
+  readonly groups?: number;
+}
+
 /** Unit root mean square over the channels of each time step. Shapes: `weight` `[H]`. */
-export function rmsNorm<S extends Channels>(x: Tensor<S>, options: NormOptions = {}): Tensor<S> {
+export function rmsNorm<S extends Channels>(x: Tensor<S>, options: RmsNormOptions = {}): Tensor<S> {
   const running = trace();
-  const normed = running.builder.norm(valueOf(x), "rms", options.eps ?? 1e-5, here());
+  const normed = running.builder.norm(valueOf(x), "rms", options.eps ?? 1e-5, here(), options.groups);
   if (options.affine === false) return makeTensor(x.shape, normed, running);
   const weight = parameter(layerName("norm", options.name), "weight", [channels(x.shape.H)], constant(1));
   return makeTensor(x.shape, running.builder.map(call("mul", arg(0), arg(1)), [normed, weight], here()), running);

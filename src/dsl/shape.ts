@@ -3,6 +3,7 @@ import type { PoolNode } from "../ir/graph.ts";
 import {
   makeTensor,
   type AnyTensor,
+  type Beside,
   type Blocks,
   type Channels,
   type Packed,
@@ -108,4 +109,27 @@ export function unpack<S extends Blocks<P>, const P extends number>(x: Tensor<S>
 export function ofWidth<S extends Channels, const W extends number>(x: Tensor<S>, width: W): Tensor<WithWidth<S, W>> {
   if (x.shape.H !== width) fail("width-mismatch", `H is ${x.shape.H}, not ${width}`, "give the width the tensor really has");
   return reshaped(x, width, valueOf(x));
+}
+
+/** Every block of `block` channels `times` times, one after the other: what groups hold, for each of their heads. */
+export function repeat<S extends Channels>(x: Tensor<S>, block: number, times: number): Tensor<WithWidth<S, number>> {
+  return reshaped(x, x.shape.H * times, trace().builder.repeat(valueOf(x), block, times, here()));
+}
+
+/** Options of `rotate`. */
+export interface RotateOptions {
+  readonly heads: number;
+  /** Plane i of a head is of channels 2i and 2i+1, or of i and i + half a head. */
+  readonly pairs: "neighbours" | "halves";
+}
+
+/**
+ * Turns the first planes of every head by `angles`: (a, b) becomes (a cos - b sin, a sin + b cos). Angles have as many channels
+ * as heads times the planes that turn; heads beyond those that have angles take them again from the first on.
+ * Throws: CompileError `shape-mismatch`.
+ */
+export function rotate<S extends Sequence>(x: Tensor<S>, angles: Beside<S>, { heads, pairs }: RotateOptions): Tensor<S> {
+  const running = trace();
+  const planes = { size: x.shape.H / heads, planes: angles.shape.H / heads, pairs };
+  return makeTensor(x.shape, running.builder.rotate(valueOf(x), valueOf(angles), planes, here()), running);
 }

@@ -62,6 +62,11 @@ export type Unpacked<S extends Sequence, P extends number> = SeqAt<S["L"] extend
 /** One tensor of dims `S` for every element of the tuple `A`. */
 export type TensorsLike<A extends readonly unknown[], S extends object> = { readonly [K in keyof A]: Tensor<S> };
 
+/** Any tensor of the length of `S`, of however many channels. */
+export interface Beside<S extends Sequence> {
+  readonly shape: { readonly L: S["L"]; readonly H: number };
+}
+
 /** Any tensor, where the dims do not matter. */
 export interface AnyTensor {
   readonly shape: object;

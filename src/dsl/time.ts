@@ -30,3 +30,9 @@ export function delay<S extends Sequence>(x: Tensor<S>, steps = 1): Tensor<S> {
   const kernel = running.builder.concat([taps("first", 1, 1), taps("others", 0, steps)], here());
   return makeTensor(x.shape, running.builder.conv(valueOf(x), kernel, here()), running);
 }
+
+/** The sum of all steps so far: y_t = y_{t-1} + x_t; `turn`: of angles, modulo 2 pi, from -pi to pi. */
+export function cumulate<S extends Sequence>(x: Tensor<S>, kind: "sum" | "turn" = "sum"): Tensor<S> {
+  const running = trace();
+  return makeTensor(x.shape, running.builder.cumulate(kind, [valueOf(x)], here()), running);
+}

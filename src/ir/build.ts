@@ -1,7 +1,21 @@
 /** Builds a graph node by node; every call infers and checks the type, and blames the caller's place in the source. */
 import { bug, type Loc } from "./error.ts";
 import type { Expr } from "./expr.ts";
-import type { Axis, Dim, Graph, GraphOutput, Init, Node, NormNode, PoolNode, SsmForm, TensorType, ValueId } from "./graph.ts";
+import type {
+  Axis,
+  CumulateNode,
+  Dim,
+  Graph,
+  GraphOutput,
+  Init,
+  Node,
+  NormNode,
+  PoolNode,
+  RotateNode,
+  SsmForm,
+  TensorType,
+  ValueId,
+} from "./graph.ts";
 import { inferType } from "./infer.ts";
 
 export interface GraphBuilder {
@@ -11,7 +25,7 @@ export interface GraphBuilder {
   readonly fixed: (name: string, dims: readonly Dim[], init: Init, loc?: Loc) => ValueId;
   readonly map: (expr: Expr, args: readonly ValueId[], loc?: Loc) => ValueId;
   readonly matmul: (x: ValueId, w: ValueId, outName?: string, loc?: Loc) => ValueId;
-  readonly norm: (x: ValueId, kind: NormNode["kind"], eps: number, loc?: Loc) => ValueId;
+  readonly norm: (x: ValueId, kind: NormNode["kind"], eps: number, loc?: Loc, groups?: number) => ValueId;
   readonly pool: (x: ValueId, kind: PoolNode["kind"], loc?: Loc) => ValueId;
   /** `args`: x, then what the form says. */
   readonly ssm: (form: SsmForm, args: readonly ValueId[], loc?: Loc) => ValueId;
@@ -24,6 +38,11 @@ export interface GraphBuilder {
   readonly pack: (x: ValueId, by: number, only?: number, loc?: Loc) => ValueId;
   readonly unpack: (x: ValueId, by: number, loc?: Loc) => ValueId;
   readonly reverse: (x: ValueId, loc?: Loc) => ValueId;
+  /** Every block of `block` channels `times` times. */
+  readonly repeat: (x: ValueId, block: number, times: number, loc?: Loc) => ValueId;
+  /** `args`: x, and f where the kind is `max-plus`. */
+  readonly cumulate: (kind: CumulateNode["kind"], args: readonly ValueId[], loc?: Loc) => ValueId;
+  readonly rotate: (x: ValueId, angles: ValueId, planes: Pick<RotateNode, "size" | "planes" | "pairs">, loc?: Loc) => ValueId;
   /** Adds a finished node as it is, its args already numbered in this graph. */
   readonly add: (node: Node) => ValueId;
   readonly typeOf: (value: ValueId) => TensorType;
@@ -52,8 +71,10 @@ export function graphBuilder(name: string): GraphBuilder {
         loc,
         type: inferType({ op: "matmul", parts: 1, outName, args: [x, w], loc }, types([x, w])),
       }),
-    norm: (x, kind, eps, loc) =>
-      add({ op: "norm", kind, eps, args: [x], loc, type: inferType({ op: "norm", kind, eps, args: [x], loc }, types([x])) }),
+    norm: (x, kind, eps, loc, groups = 1) => {
+      const node = { op: "norm", kind, eps, ...(groups === 1 ? {} : { groups }), args: [x], loc } as const;
+      return add({ ...node, type: inferType(node, types([x])) });
+    },
     pool: (x, kind, loc) => add({ op: "pool", kind, args: [x], loc, type: inferType({ op: "pool", kind, args: [x], loc }, types([x])) }),
     ssm: (form, args, loc) => add({ op: "ssm", form, args, loc, type: inferType({ op: "ssm", form, args, loc }, types(args)) }),
     conv: (x, w, loc, axis) =>
@@ -71,6 +92,18 @@ export function graphBuilder(name: string): GraphBuilder {
     },
     unpack: (x, by, loc) => add({ op: "unpack", by, args: [x], loc, type: inferType({ op: "unpack", by, args: [x], loc }, types([x])) }),
     reverse: (x, loc) => add({ op: "reverse", args: [x], loc, type: inferType({ op: "reverse", args: [x], loc }, types([x])) }),
+    repeat: (x, block, times, loc) => {
+      const node = { op: "repeat", block, times, args: [x], loc } as const;
+      return add({ ...node, type: inferType(node, types([x])) });
+    },
+    cumulate: (kind, args, loc) => {
+      const node = { op: "cumulate", kind, args, loc } as const;
+      return add({ ...node, type: inferType(node, types(args)) });
+    },
+    rotate: (x, angles, planes, loc) => {
+      const node = { op: "rotate", ...planes, args: [x, angles], loc } as const;
+      return add({ ...node, type: inferType(node, types(node.args)) });
+    },
     finish: (outputs) => ({ name, nodes, outputs }),
   };
 }

@@ -69,11 +69,13 @@ export interface MatmulNode extends Anchor {
   /** The rows of w split into this many equal parts; each gives one result to `post`. 1 before fusion. */
   readonly parts: number;
 }
-/** Over the last dim, biased variance, without affine parameters; args: x. */
+/** Over the last dim, or over equal groups of it, biased variance, without affine parameters; args: x. */
 export interface NormNode extends Anchor {
   readonly op: "norm";
   readonly kind: "layer" | "rms";
   readonly eps: number;
+  /** Groups of neighbouring channels, each normed by itself; 1 where absent. */
+  readonly groups?: number | undefined;
 }
 /** Over L, causal: after n steps, of those n; args: x `[B L ..]`. */
 export interface PoolNode extends Anchor {
@@ -135,6 +137,37 @@ export interface UnpackNode extends Anchor {
   readonly by: number;
 }
 
+/** Blocks of `block` channels, each `times` times one after the other; args: x. */
+export interface RepeatNode extends NodeBase {
+  readonly op: "repeat";
+  readonly block: number;
+  readonly times: number;
+}
+/**
+ * Along L from the start of the stream; args: x `[B L H]`, for `max-plus` also f `[B L H]`.
+ *
+ * - `sum`: y_t = y_{t-1} + x_t
+ * - `turn`: the same modulo 2 pi, from -pi to pi
+ * - `max-plus`: y_t = max(y_{t-1} + f_t, x_t), y_0 = x_0
+ */
+export interface CumulateNode extends NodeBase {
+  readonly op: "cumulate";
+  readonly kind: "sum" | "turn" | "max-plus";
+}
+/**
+ * Turns planes of every head by angles: (a, b) becomes (a cos - b sin, a sin + b cos); args: x `[B L heads*size]`, angles
+ * `[B L H*planes]`. Head i takes the angles of head i mod H; dims in no plane stay.
+ */
+export interface RotateNode extends NodeBase {
+  readonly op: "rotate";
+  /** Channels of a head. */
+  readonly size: number;
+  /** Planes of a head that turn, the first ones. */
+  readonly planes: number;
+  /** Plane i is of channels 2i and 2i+1, or of i and i + size/2. */
+  readonly pairs: "neighbours" | "halves";
+}
+
 export type Node =
   | InputNode
   | ParamNode
@@ -149,7 +182,10 @@ export type Node =
   | ConcatNode
   | PackNode
   | UnpackNode
-  | ReverseNode;
+  | ReverseNode
+  | RepeatNode
+  | CumulateNode
+  | RotateNode;
 export type Op = Node["op"];
 export type NodeOf<K extends Op> = Extract<Node, { op: K }>;
 export type AnchorNode = MatmulNode | NormNode | PoolNode | SsmNode | ConvNode | EmbedNode | UnpackNode;
@@ -210,7 +246,45 @@ export type SsmForm =
       readonly state: number;
       /** 0 to 1: forward Euler, bilinear at 1/2, backward Euler. */
       readonly alpha: number;
-    };
+    }
+  | SelectiveForm;
+
+/**
+ * A linear recurrence that the input steers, one for all selective families. Head h of H has a state S of N rows and P columns
+ * and takes rows k and q of group g = floor(h G / H); at each step
+ *
+ *     S_t[n, p] = exp(a_t[h, n]) S_{t-1}[n, p] + c_t[g, n] sum_m b_t[g, m] S_{t-1}[m, p] + sum_w gain_t[w, h] k_t[w, g, n] v_t[w, h, p]
+ *     y_t[r, h, p] = sum_n q_t[r, g, n] S_t[n, p]
+ *
+ * args: v `[B L W*H*P]`, k `[B L W*G*N]`, q `[B L R*G*N]`, decay `[B L H]` or `[B L H*N]`, then, where the form says so, rates
+ * `[H]` or `[H N]`, gain `[B L W*H]`, b and c `[B L G*N]`, bonus `[G*N]`. All but v may be parameters. Result: `[B L R*H*P]`.
+ * Source: the table of section 4 in Gu and Dao, Mamba-2, 2024, and Yang et al., Gated DeltaNet, 2024, table 1.
+ */
+export interface SelectiveForm {
+  readonly stage: "selective";
+  /** H, the heads. */
+  readonly heads: number;
+  /** N, the rows of a head's state. */
+  readonly state: number;
+  /** P, the columns of a head's state. */
+  readonly width: number;
+  /** G, the groups of heads that share k and q. */
+  readonly groups: number;
+  /** W, the products k v written a step. */
+  readonly writes: number;
+  /** R, the rows q read with a step. */
+  readonly reads: number;
+  /** a_t is decay times rates; else it is decay. */
+  readonly rates: boolean;
+  /** Whether there is a gain; else it is 1. */
+  readonly gain: boolean;
+  /** Whether there are b and c: the delta rule. */
+  readonly correction: boolean;
+  /** y reads S_{t-1} instead of S_t. */
+  readonly before: boolean;
+  /** y has also (sum_n q_t[n] bonus[n] k_t[n]) v_t[p]; of one write and one read, and reads before. */
+  readonly bonus: boolean;
+}
 
 export interface SystemEntries {
   readonly A: readonly (readonly Expr[])[];
@@ -300,9 +374,9 @@ const discrete: Readonly<Record<Structure, Shapes>> = {
   dplr: ({ h, n }) => [[h, n, 2], [h, "any", n, 2], [h, "any", n, 2], [h, n, 2], [h, n, 2], [h]],
 };
 
-/** The shapes of the operands after x, for `channels` channels; undefined for stage `family`, whose family knows them. */
+/** The shapes of the operands after x, for `channels` channels; undefined for stage `family`, whose family knows them, and `selective`, whose operands are sequences. */
 export function ssmOperandShapes(form: SsmForm, channels: number): readonly (readonly Extent[])[] | undefined {
-  if (form.stage === "family") return undefined;
+  if (form.stage === "family" || form.stage === "selective") return undefined;
   if (form.stage === "scaled") return [];
   const shapes = form.stage === "continuous" ? continuous[form.structure] : discrete[form.structure];
   return shapes({ h: channels, n: form.state, g: [1, channels] });
@@ -310,6 +384,43 @@ export function ssmOperandShapes(form: SsmForm, channels: number): readonly (rea
 
 /** Operands of a node that belong to the system, x included; the rest of `args` feeds the epilogue. */
 export function ssmArity(form: SsmForm, args: readonly unknown[]): number {
+  if (form.stage === "selective") return selectiveRoles(form).length;
   const shapes = ssmOperandShapes(form, 0);
   return shapes === undefined ? args.length : 1 + shapes.length;
+}
+
+/** What an operand of a selective node is. */
+export type SelectiveRole = "v" | "k" | "q" | "decay" | "rates" | "gain" | "b" | "c" | "bonus";
+
+/** The operands of a selective node in the order of its arguments. */
+export const selectiveRoles = (form: SelectiveForm): readonly SelectiveRole[] => [
+  "v",
+  "k",
+  "q",
+  "decay",
+  ...(form.rates ? (["rates"] as const) : []),
+  ...(form.gain ? (["gain"] as const) : []),
+  ...(form.correction ? (["b", "c"] as const) : []),
+  ...(form.bonus ? (["bonus"] as const) : []),
+];
+
+/** How many numbers a step an operand has, one of several. */
+export function selectiveSizes({ heads, state, width, groups, writes, reads }: SelectiveForm, role: SelectiveRole): readonly number[] {
+  switch (role) {
+    case "v":
+      return [writes * heads * width];
+    case "k":
+      return [writes * groups * state];
+    case "q":
+      return [reads * groups * state];
+    case "decay":
+    case "rates":
+      return [heads, heads * state];
+    case "gain":
+      return [writes * heads];
+    case "b":
+    case "c":
+    case "bonus":
+      return [groups * state];
+  }
 }

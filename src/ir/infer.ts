@@ -10,6 +10,11 @@ import {
   type Node,
   type PackNode,
   rateOf,
+  type RepeatNode,
+  type RotateNode,
+  type SelectiveForm,
+  selectiveRoles,
+  selectiveSizes,
   ssmArity,
   type SsmForm,
   ssmOperandShapes,
@@ -142,6 +147,7 @@ function resampled(x: TensorType, node: Untyped<PackNode> | Untyped<UnpackNode>)
 function ssmType(form: SsmForm, args: readonly TensorType[], loc: Loc | undefined): TensorType {
   const x = args[0] ?? mismatch("ssm has no input", "pass it a sequence", loc);
   needSequence(x, "ssm", loc);
+  if (form.stage === "selective") return selectiveType(form, x, args, loc);
   const want = ssmOperandShapes(form, channelsOf(x, "ssm", loc));
   want?.forEach((shape, i) => {
     const got = args[i + 1];
@@ -156,6 +162,31 @@ function ssmType(form: SsmForm, args: readonly TensorType[], loc: Loc | undefine
   });
   return { dtype: "f32", dims: ssmDims(form, x, loc) };
 }
+
+/** Sequences of as many numbers a step as the form says, or parameters of that size. */
+function selectiveType(form: SelectiveForm, x: TensorType, args: readonly TensorType[], loc: Loc | undefined): TensorType {
+  if (form.heads % form.groups !== 0)
+    mismatch(`${form.heads} heads in ${form.groups} groups`, "make the heads a multiple of the groups", loc);
+  for (const [i, role] of selectiveRoles(form).entries()) {
+    const got = args[i] ?? mismatch(`a selective recurrence lacks ${role}`, "pass every operand of the form", loc);
+    const sequence = isSequence(got);
+    const size = (sequence ? got.dims.slice(2) : got.dims).reduce((product, d) => product * (typeof d.size === "number" ? d.size : NaN), 1);
+    const sizes = selectiveSizes(form, role);
+    const steps = !sequence || sameDims(got.dims.slice(0, 2), x.dims.slice(0, 2));
+    if (!steps || !sizes.includes(size) || (sequence ? role === "rates" || role === "bonus" : role === "v"))
+      mismatch(
+        `${role} of a selective recurrence should have ${sizes.join(" or ")} channels, got ${formatDims(got.dims)}`,
+        "check heads, state, width and groups",
+        loc,
+      );
+  }
+  return withChannels(x, form.reads * form.heads * form.width, loc);
+}
+
+const withChannels = (x: TensorType, size: number, loc: Loc | undefined): TensorType => ({
+  dtype: "f32",
+  dims: [...x.dims.slice(0, -1), { name: lastDim(x, "ssm", loc).name, size }],
+});
 
 const fitsExtent = (extent: Extent, size: number): boolean =>
   extent === "any" || (typeof extent === "number" ? extent === size : extent.includes(size));
@@ -197,6 +228,26 @@ export function inferType(
   return own;
 }
 
+function repeatType({ block, times, loc }: Untyped<RepeatNode>, x: TensorType): TensorType {
+  const channels = channelsOf(x, "repeat", loc);
+  if (!(block >= 1 && times >= 1 && Number.isInteger(times) && channels % block === 0))
+    mismatch(`${channels} channels in blocks of ${block}, ${times} times`, "make the channels a multiple of the block", loc);
+  return { dtype: x.dtype, dims: [...x.dims.slice(0, -1), { name: lastDim(x, "repeat", loc).name, size: channels * times }] };
+}
+
+function rotateType({ size, planes, loc }: Untyped<RotateNode>, x: TensorType, angles: TensorType | undefined): TensorType {
+  needSequence(x, "rotate", loc);
+  const heads = channelsOf(x, "rotate", loc) / size;
+  const turned = angles === undefined ? NaN : channelsOf(angles, "rotate", loc) / planes;
+  if (!(2 * planes <= size && planes >= 1 && Number.isInteger(heads) && Number.isInteger(heads / turned)))
+    mismatch(
+      `${planes} planes of ${formatDims(x.dims)}, in heads of ${size}, and angles ${formatDims(angles?.dims ?? [])}`,
+      "give each head an angle for every plane, at most half as many as it has channels",
+      loc,
+    );
+  return x;
+}
+
 function baseArity(node: UntypedNode): number {
   switch (node.op) {
     case "matmul":
@@ -226,9 +277,12 @@ function baseType(
       return { dtype: "f32", dims: broadcastDims(args, node.loc) };
     case "matmul":
       return matmulType(node, x, second ?? x);
-    case "norm":
-      channelsOf(x, "a norm", node.loc);
+    case "norm": {
+      const { groups = 1 } = node;
+      if (channelsOf(x, "a norm", node.loc) % groups !== 0)
+        mismatch(`a norm of ${formatDims(x.dims)} in ${groups} groups`, "make the channels a multiple of the groups", node.loc);
       return { dtype: "f32", dims: x.dims };
+    }
     case "pool":
       needSequence(x, "pooling over L", node.loc);
       return { dtype: "f32", dims: x.dims.filter((d) => !isLength(d.size)) };
@@ -266,6 +320,15 @@ function baseType(
       if (!isSequence(x))
         mismatch(`only a sequence can be reversed, got ${formatDims(x.dims)}`, "apply it before pooling over L", node.loc);
       return x;
+    case "repeat":
+      return repeatType(node, x);
+    case "cumulate":
+      needSequence(x, "cumulate", node.loc);
+      if (args.length !== (node.kind === "max-plus" ? 2 : 1) || !args.every((a) => sameDims(a.dims, x.dims)))
+        mismatch(`cumulate ${node.kind} of ${args.map((a) => formatDims(a.dims)).join(" and ")}`, "give sequences of equal dims", node.loc);
+      return x;
+    case "rotate":
+      return rotateType(node, x, second);
     case "concat": {
       const head = x.dims.slice(0, -1);
       if (!args.every((a) => sameDims(a.dims.slice(0, -1), head)))

@@ -22,6 +22,7 @@ import {
   concat,
   conv,
   convAlong,
+  cumulate,
   dense,
   diagonal,
   dplr,
@@ -34,7 +35,9 @@ import {
   pointwise,
   pool,
   product,
+  repeat,
   reverse,
+  rotate,
   shapeOf,
   slice,
   spanAt,
@@ -46,6 +49,7 @@ import {
   type Value,
 } from "./loops.ts";
 import { rateOfType } from "./infer.ts";
+import { selective } from "./selective.ts";
 import { scaledLegs } from "./scaled-legs.ts";
 
 export type { DenseSystem, DiagonalSystem, DiscreteSystem, DplrSystem, MimoSystem } from "./loops.ts";
@@ -65,6 +69,8 @@ export type SystemEvaluator = (
  * - ssm of a family that is one system of all channels `[B][2 n + (0: real, 1: imaginary)]`: x_n after the last step
  * - conv `[B][K-1][H]`: the last K-1 inputs, oldest first
  * - pool `[B][H]`: mean: the running sum; max: the running maximum; last, first: that value
+ * - selective ssm `[B][n][H P]`: S after the last step
+ * - cumulate `[B][H]`: its last value
  * - pack `[B][by][H]`: the steps of its block, those still to come of no meaning
  * - unpack `[B][H by]`: the last step of its argument
  */
@@ -143,6 +149,15 @@ function evaluate(run: Run, node: Node, id: ValueId, args: readonly Value[], con
       return concat(run, node.type.dims, args);
     case "pack":
       return packed(run, node, id, at(args, 0));
+    case "repeat":
+      return repeat(run, node.type.dims, node, at(args, 0));
+    case "rotate":
+      return rotate(node, at(args, 0), at(args, 1));
+    case "cumulate": {
+      const y = empty(run, node.type.dims);
+      run.after.set(id, cumulate(spanAt(run, rateOfType(y)), node.kind, args, y, run.before.nodes.get(id)));
+      return y;
+    }
     case "reverse":
       return run.position === 0 ? reverse(at(args, 0)) : bug("a sequence can be reversed only whole");
     default: {
@@ -163,7 +178,7 @@ function anchor(run: Run, node: AnchorNode, id: ValueId, args: readonly Value[])
   const span = spanAt(run, rateOfType(x));
   switch (node.op) {
     case "norm":
-      norm(x, y, node.kind, node.eps);
+      norm(x, y, node.kind, node.eps, node.groups);
       break;
     case "pool":
       run.after.set(id, pool(span, x, y, node.kind, before));
@@ -181,6 +196,10 @@ function anchor(run: Run, node: AnchorNode, id: ValueId, args: readonly Value[])
     case "ssm": {
       if (node.form.stage === "scaled") {
         run.after.set(id, scaledLegs(span, node.form, x, y, before));
+        break;
+      }
+      if (node.form.stage === "selective") {
+        run.after.set(id, selective(span, node.form, args, y, before));
         break;
       }
       const system = discreteSystem(run, node, args);

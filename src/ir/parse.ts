@@ -18,6 +18,7 @@ import {
   type TensorType,
   type ValueId,
 } from "./graph.ts";
+import type { selectiveFlags } from "./print.ts";
 
 /** Throws: CompileError `ir-syntax` at line and column of the text. */
 export function parseGraph(text: string): Graph {
@@ -202,7 +203,15 @@ const parsers: { readonly [K in Op]: (c: Cursor, type: TensorType) => Node } = {
   }),
   map: (c, type) => ({ op: "map", type, expr: braced(c), args: c.values() }),
   matmul: (c, type) => ({ op: "matmul", type, parts: c.tries("parts=") ? c.number64() : 1, args: c.values(), post: undefined }),
-  norm: (c, type) => ({ op: "norm", type, kind: c.oneOf(["layer", "rms"]), eps: c.attribute("eps"), args: c.values(), post: undefined }),
+  norm: (c, type) => ({
+    op: "norm",
+    type,
+    kind: c.oneOf(["layer", "rms"]),
+    eps: c.attribute("eps"),
+    ...(c.tries("groups=") ? { groups: c.number64() } : {}),
+    args: c.values(),
+    post: undefined,
+  }),
   pool: (c, type) => ({ op: "pool", type, kind: c.oneOf(["mean", "max", "last", "first"]), args: c.values(), post: undefined }),
   ssm: (c, type) => ({ op: "ssm", type, form: parseForm(c), args: c.values(), post: undefined }),
   conv: (c, type) => ({ op: "conv", type, ...(c.tries("axis=") ? { axis: parseAxis(c) } : {}), args: c.values(), post: undefined }),
@@ -224,13 +233,23 @@ const parsers: { readonly [K in Op]: (c: Cursor, type: TensorType) => Node } = {
   }),
   unpack: (c, type) => ({ op: "unpack", type, by: c.attribute("by"), args: c.values(), post: undefined }),
   reverse: (c, type) => ({ op: "reverse", type, args: c.values() }),
+  repeat: (c, type) => ({ op: "repeat", type, block: c.attribute("block"), times: c.attribute("times"), args: c.values() }),
+  cumulate: (c, type) => ({ op: "cumulate", type, kind: c.oneOf(["sum", "turn", "max-plus"]), args: c.values() }),
+  rotate: (c, type) => ({
+    op: "rotate",
+    type,
+    pairs: c.oneOf(["neighbours", "halves"]),
+    size: c.attribute("size"),
+    planes: c.attribute("planes"),
+    args: c.values(),
+  }),
 };
 const ops = Object.keys(parsers) as readonly Op[];
 
 const structures: readonly Structure[] = ["dense", "diagonal", "dplr"];
 
 function parseForm(c: Cursor): SsmForm {
-  const stage = c.oneOf(["family", "continuous", "discrete", "scaled"]);
+  const stage = c.oneOf(["family", "continuous", "discrete", "scaled", "selective"]);
   switch (stage) {
     case "family": {
       const form = {
@@ -250,6 +269,19 @@ function parseForm(c: Cursor): SsmForm {
       return { stage, structure: c.oneOf(structures), state: c.attribute("state") };
     case "scaled":
       return { stage, state: c.attribute("state"), alpha: c.attribute("alpha") };
+    case "selective": {
+      const [heads, state, width, groups, writes, reads] = [
+        c.attribute("heads"),
+        c.attribute("state"),
+        c.attribute("width"),
+        c.attribute("groups"),
+        c.attribute("writes"),
+        c.attribute("reads"),
+      ];
+      const flag = (name: (typeof selectiveFlags)[number]): boolean => c.tries(name);
+      const [rates, gain, correction, before, bonus] = [flag("rates"), flag("gain"), flag("correction"), flag("before"), flag("bonus")];
+      return { stage, heads, state, width, groups, writes, reads, rates, gain, correction, before, bonus };
+    }
   }
 }
 

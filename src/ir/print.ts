@@ -90,7 +90,7 @@ const attributePrinters: { readonly [K in Op]: (node: NodeOf<K>) => string[] } =
   ],
   map: (node) => [`{${printExpr(node.expr)}}`],
   matmul: (node) => (node.parts === 1 ? [] : [`parts=${node.parts}`]),
-  norm: (node) => [node.kind, `eps=${printNumber(node.eps)}`],
+  norm: (node) => [node.kind, `eps=${printNumber(node.eps)}`, ...(node.groups === undefined ? [] : [`groups=${node.groups}`])],
   pool: (node) => [node.kind],
   ssm: (node) => printForm(node.form),
   conv: (node) => (node.axis === undefined ? [] : [`axis=${node.axis.size}`, `stride=${node.axis.stride}`]),
@@ -100,6 +100,9 @@ const attributePrinters: { readonly [K in Op]: (node: NodeOf<K>) => string[] } =
   pack: (node) => [`by=${node.by}`, ...(node.only === undefined ? [] : [`only=${node.only}`])],
   unpack: (node) => [`by=${node.by}`],
   reverse: () => [],
+  repeat: (node) => [`block=${node.block}`, `times=${node.times}`],
+  cumulate: (node) => [node.kind],
+  rotate: (node) => [node.pairs, `size=${node.size}`, `planes=${node.planes}`],
 };
 
 function printForm(form: SsmForm): string[] {
@@ -121,8 +124,17 @@ function printForm(form: SsmForm): string[] {
       return ["discrete", form.structure, `state=${form.state}`];
     case "scaled":
       return ["scaled", `state=${form.state}`, `alpha=${printNumber(form.alpha)}`];
+    case "selective":
+      return [
+        "selective",
+        ...(["heads", "state", "width", "groups", "writes", "reads"] as const).map((size) => `${size}=${form[size]}`),
+        ...selectiveFlags.filter((flag) => form[flag]),
+      ];
   }
 }
+
+/** What a selective form may have, in the order of its text. */
+export const selectiveFlags = ["rates", "gain", "correction", "before", "bonus"] as const;
 
 function printEntries(entries: SystemEntries): string[] {
   const matrix = (rows: readonly (readonly Expr[])[]): string => `[${rows.map((row) => `[${row.map(printExpr).join(", ")}]`).join(", ")}]`;

@@ -39,7 +39,12 @@ function arityBounds(node: Node): readonly [number, number] {
     case "slice":
     case "pack":
     case "reverse":
+    case "repeat":
       return [1, 1];
+    case "rotate":
+      return [2, 2];
+    case "cumulate":
+      return node.kind === "max-plus" ? [2, 2] : [1, 1];
     default: {
       const own = node.op === "ssm" && node.form.stage === "family" ? Math.max(node.args.length, 1) : ownArity(node);
       return [own, node.post === undefined ? own : Infinity];

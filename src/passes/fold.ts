@@ -14,6 +14,7 @@ import {
   type MapNode,
   type Node,
   type ParamNode,
+  type RepeatNode,
   type SliceNode,
   type TensorType,
   type ValueId,
@@ -169,9 +170,9 @@ const reverses: Rule = (node, nodes) => {
 /** In the order they apply. */
 const rules: readonly Rule[] = [simplifyExprs, dropArgs, dropIdentity, slices, concats, reverses];
 
-/** map f p q, p and q parameters  ->  a parameter, its values computed in float64; slices and concats too */
+/** map f p q, p and q parameters  ->  a parameter, its values computed in float64; slices, concats and repeats too */
 function foldParams(node: Node, nodes: readonly Node[], constants: Map<string, Constant>): ParamNode | undefined {
-  if (node.op !== "map" && node.op !== "slice" && node.op !== "concat") return undefined;
+  if (node.op !== "map" && node.op !== "slice" && node.op !== "concat" && node.op !== "repeat") return undefined;
   const params = node.args.map((a) => nodes[a] ?? bug(`no value %${a}`));
   if (!params.every((p): p is ParamNode => p.op === "param" && constants.has(p.name)) || node.type.dtype !== "f32") return undefined;
   const name = freshName(
@@ -197,7 +198,8 @@ function valueOf(node: Node, params: readonly ParamNode[], constants: Constants)
 }
 
 /** How the new parameter is made, in a few words: its name. */
-function describe(node: MapNode | SliceNode | ConcatNode, names: readonly string[]): string {
+function describe(node: MapNode | SliceNode | ConcatNode | RepeatNode, names: readonly string[]): string {
+  if (node.op === "repeat") return `${names[0]}[${node.times} times ${node.block}]`;
   if (node.op === "slice")
     return `${names[0]}[${node.start}..${node.start + lastSize(node.type)}${node.step === undefined ? "" : ` step ${node.step}`}]`;
   const text =

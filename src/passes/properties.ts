@@ -27,10 +27,10 @@ export const properties: { readonly [P in Property]: Check } = {
     firstFault(graph.nodes, (node) =>
       node.op === "ssm" && node.form.stage === "family" ? `${node.form.family} is not structured` : undefined,
     ),
-  /** Every state space model is a discrete system: of parameters, or of the step's number. */
+  /** Every state space model is a discrete system: of parameters, of the step's number, or of the input. */
   discretized: ({ graph }) =>
     firstFault(graph.nodes, (node) => {
-      if (node.op !== "ssm" || node.form.stage === "scaled") return undefined;
+      if (node.op !== "ssm" || node.form.stage === "scaled" || node.form.stage === "selective") return undefined;
       if (node.form.stage !== "discrete") return `an ssm is at stage ${node.form.stage}`;
       return node.args.slice(1, ownArity(node)).every((a) => nodeAt(graph, a).op === "param")
         ? undefined

@@ -101,7 +101,8 @@ export function continuousSystem(form: FormOf<"continuous">, operands: readonly 
 /** The discrete system of a node of any stage before `discrete`; what the interpreter runs on. */
 export const evaluateSystem: SystemEvaluator = (node, operands, channels) => {
   const { form } = node;
-  if (form.stage === "discrete" || form.stage === "scaled") return bug(`a ${form.stage} ssm needs no evaluation`);
+  if (form.stage === "discrete" || form.stage === "scaled" || form.stage === "selective")
+    return bug(`a ${form.stage} ssm needs no evaluation`);
   const system = form.stage === "family" ? familySystem(form, operands, { channels, loc: node.loc }) : continuousSystem(form, operands);
   if (system.structure === "fir") return { structure: "fir", taps: tapsOf(system), axis: form.stage === "family" ? form.along : undefined };
   const rule = discretizationNamed(form.discretization, node.loc);

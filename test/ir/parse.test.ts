@@ -61,6 +61,20 @@ const form: fc.Arbitrary<SsmForm> = fc.oneof(
     structure: fc.constantFrom("dense" as const, "diagonal" as const, "dplr" as const),
     state: size,
   }),
+  fc.record({
+    stage: fc.constant("selective" as const),
+    heads: size,
+    state: size,
+    width: size,
+    groups: size,
+    writes: size,
+    reads: size,
+    rates: fc.boolean(),
+    gain: fc.boolean(),
+    correction: fc.boolean(),
+    before: fc.boolean(),
+    bonus: fc.boolean(),
+  }),
 );
 const init: fc.Arbitrary<Init> = fc.oneof(
   fc.record({ kind: fc.constant("constant" as const), value: number }),
@@ -86,7 +100,7 @@ const loc: fc.Arbitrary<Loc> = fc.record({
 
 /** A node of any op: syntax only, its types and arguments need not fit. */
 function node(op: Op): fc.Arbitrary<Node> {
-  const base = { type, args: fc.array(fc.nat(20), { minLength: 6, maxLength: 8 }), loc: fc.option(loc, { nil: undefined }) };
+  const base = { type, args: fc.array(fc.nat(20), { minLength: 9, maxLength: 11 }), loc: fc.option(loc, { nil: undefined }) };
   const anchor = { ...base, post: fc.option(expr, { nil: undefined }) };
   switch (op) {
     case "input":
@@ -105,7 +119,13 @@ function node(op: Op): fc.Arbitrary<Node> {
     case "matmul":
       return fc.record({ ...anchor, op: fc.constant(op), parts: fc.integer({ min: 1, max: 4 }) });
     case "norm":
-      return fc.record({ ...anchor, op: fc.constant(op), kind: fc.constantFrom("layer" as const, "rms" as const), eps: number });
+      return fc.record({
+        ...anchor,
+        op: fc.constant(op),
+        kind: fc.constantFrom("layer" as const, "rms" as const),
+        eps: number,
+        groups: fc.option(size, { nil: undefined }),
+      });
     case "pool":
       return fc.record({
         ...anchor,
@@ -136,6 +156,18 @@ function node(op: Op): fc.Arbitrary<Node> {
       return fc.record({ ...anchor, op: fc.constant(op), by: size });
     case "reverse":
       return fc.record({ ...base, op: fc.constant(op) });
+    case "repeat":
+      return fc.record({ ...base, op: fc.constant(op), block: size, times: size });
+    case "cumulate":
+      return fc.record({ ...base, op: fc.constant(op), kind: fc.constantFrom("sum" as const, "turn" as const, "max-plus" as const) });
+    case "rotate":
+      return fc.record({
+        ...base,
+        op: fc.constant(op),
+        size,
+        planes: size,
+        pairs: fc.constantFrom("neighbours" as const, "halves" as const),
+      });
   }
 }
 const ops: readonly Op[] = [
@@ -153,6 +185,9 @@ const ops: readonly Op[] = [
   "pack",
   "unpack",
   "reverse",
+  "repeat",
+  "cumulate",
+  "rotate",
 ];
 const graph: fc.Arbitrary<Graph> = fc.record({
   name,

@@ -1,4 +1,4 @@
-import { lstm, model, sequence } from "recurve";
-//       ^ type-error: no exported member 'lstm'
+import { perceptron, model, sequence } from "recurve";
+//       ^ type-error: no exported member 'perceptron'
 
-export default model("wrong", { u: sequence(4) }, ({ u }) => ({ y: lstm(u) }));
+export default model("wrong", { u: sequence(4) }, ({ u }) => ({ y: perceptron(u) }));
