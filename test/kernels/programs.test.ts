@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compileGraph, type Compiled } from "../../src/compile.ts";
-import { conv, hippoLegs, model, sequence } from "../../src/dsl/index.ts";
+import { conv, glu, hippoLegs, linear, model, sequence, silu } from "../../src/dsl/index.ts";
 import type { Constants } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
 import { printGraph } from "../../src/ir/print.ts";
@@ -96,6 +96,19 @@ describe("results and accesses", () => {
       expect(new Set(ran.map((r) => r.kernel))).toEqual(new Set([kernel, "ssm_scaled"]));
     },
   );
+
+  test.each([
+    [256, 16, 1],
+    [256, 10, 3],
+    [300, 20, 2],
+    [640, 36, 5],
+    [30, 130, 3],
+  ])("products of %i inputs and %i outputs, %i sequences", async (inputs, width, B) => {
+    const product = model("product", { u: sequence(inputs) }, ({ u }) => ({ y: silu(linear(u, { width })), z: glu(u, { width }) }));
+    const compiled = await compileGraph(product.graph, new Map(), { maxLength: 8 });
+    const given = { inputs: new Map([["u", numbers([B, 2, inputs], 3)]]), B, L: 2 };
+    for (const W of [32, 256]) checkPrograms(compiled, given, { W });
+  });
 
   test("60 random models of all ops", { timeout: 120_000 }, async () => {
     for (const { module, inputs, B, L } of fc.sample(arbitraryModule({ smooth: true }), { numRuns: 60, seed: 20261123 })) {

@@ -1,0 +1,174 @@
+/**
+ * Matrix products of one position, with fused epilogues: the kernel of a step, which weights stream through once. Lanes of
+ * a workgroup divide over outputs, then, where sums are long, over parts of the sum, or else over sequences.
+ */
+import { bug } from "../../ir/error.ts";
+import type { MatmulNode } from "../../ir/graph.ts";
+import {
+  add,
+  and,
+  dim,
+  div,
+  f32,
+  fma,
+  group,
+  type KernelBuilder,
+  kernelBuilder,
+  type KExpr,
+  lane,
+  lt,
+  min,
+  mod,
+  mul,
+  sub,
+  u32,
+} from "./kit.ts";
+import { overSequence } from "./matmul.ts";
+import { across, eachPiece, none, numberOf, type Piecewise, resultBytes } from "./product.ts";
+import {
+  applyPost,
+  type Coords,
+  type Cost,
+  flopsOf,
+  type LowerContext,
+  positionCoords,
+  read,
+  schedule,
+  type Schedule,
+  write,
+} from "./schedule.ts";
+import { bindWeight, everyInput, grainOf, rowBytes, sweep, unpackingFlops, type Wide } from "./weight.ts";
+
+/** How the lanes of a workgroup divide: over outputs, over sequences, over parts of the sum. */
+interface Tile {
+  /** Outputs a lane sums: four where rows of weights allow it, loaded at once. */
+  readonly wide: Wide;
+  readonly columns: number;
+  readonly rows: number;
+  readonly splits: number;
+}
+
+/** Inputs from which a sum is split between lanes. */
+const longSum = 256;
+/** Terms a lane is worth having for. */
+const fewestTerms = 8;
+/** Lanes a workgroup has on every device, and words of memory of its own. */
+const limits = { lanes: 256, words: 4096 };
+
+/**
+ * Outputs of a workgroup that splits its sums: as few as still read whole cache lines, so that there are workgroups for
+ * every core of a GPU; more where there are enough, for each reads all of the input.
+ */
+const outputsAt = (outputs: number): number => (outputs >= 8192 ? 64 : outputs >= 2048 ? 32 : 16);
+
+/** Every lane sums its outputs alone: nothing to wait for. */
+function wholeSums({ outputs }: Piecewise): Tile {
+  const wide = outputs % 4 === 0 ? 4 : 1;
+  const columns = Math.min(64, outputs / wide);
+  return { wide, columns, rows: Math.max(1, Math.floor(64 / columns)), splits: 1 };
+}
+
+/** Lanes sum parts, which a barrier puts together. */
+function splitSums({ inputs, outputs, parts, weight }: Piecewise): Tile {
+  const wide = outputs % 4 === 0 ? 4 : 1;
+  const columns = Math.min(outputsAt(outputs), outputs) / wide;
+  const lanes = Math.min(limits.lanes, Math.floor(limits.words / (wide * parts)));
+  const most = Math.ceil(inputs / Math.max(fewestTerms, grainOf(weight)));
+  return { wide, columns, rows: 1, splits: Math.max(1, Math.min(Math.floor(lanes / columns), most)) };
+}
+
+/** Puts the sums of a workgroup's parts together: lane `i` below `columns * wide` gets those of output `i`, by part of the node. */
+function joinSplits(k: KernelBuilder, sums: readonly KExpr[], { wide, columns, splits }: Tile): () => readonly KExpr[] {
+  const outputs = wide * columns;
+  const partial = k.shared("partial", splits * outputs * sums.length);
+  sums.forEach((sum, q) =>
+    across(wide).forEach((j) => k.storeShared(partial, add(mul(lane, wide), q * splits * outputs + j), numberOf(sum, j))),
+  );
+  k.barrier();
+  return () => {
+    const totals = sums.map((_, q) => k.var(`r${q}`, f32(0)));
+    k.for("part", 0, splits, (part) => {
+      const at = k.let("at", add(mul(part, outputs), lane));
+      totals.forEach((total, q) => k.assign(total, add(total, k.loadShared(partial, add(at, q * splits * outputs)))));
+    });
+    return totals;
+  };
+}
+
+function lowerTile(node: MatmulNode, id: number, context: LowerContext, product: Piecewise, tile: Tile, when?: string): void {
+  const { outputs, parts, weight, piece } = product;
+  const { wide, columns, rows, splits } = tile;
+  const x = context.value(node.args[0] ?? bug("matmul"));
+  const k = kernelBuilder("matmul_vector", columns * rows * splits);
+  const bound = bindWeight(k, weight, piece, wide);
+  const column = k.let("column", add(mul(group(0), columns), mod(lane, columns)));
+  const rest = k.let("rest", div(lane, columns));
+  const position = splits === 1 ? k.let("position", add(mul(group(1), rows), rest)) : group(1);
+  const safe = k.let("o", min(column, outputs / wide - 1));
+  const at = positionCoords(k, k.let("q", min(position, sub(dim("B"), 1))), false, context.entry);
+  const sums = across(parts).map((q) => k.var(`s${q}`, none(wide)));
+  const { to } = everyInput(weight);
+  const part = partOf(product, tile);
+  const first = splits === 1 ? u32(0) : k.let("begin", mul(rest, part));
+  const range = { from: first, to: splits === 1 ? to : min(add(first, part), to) };
+  const asked = across(parts).map((q) => add(safe, (q * outputs) / wide));
+  sweep(k, bound, range, asked, (input, weightAt) => {
+    const value = k.let("x", read(k, x, { ...at, c: input }));
+    sums.forEach((sum, q) => k.assign(sum, fma(weightAt(q), value, sum)));
+  });
+  const finish = (output: KExpr, results: readonly KExpr[]): void => {
+    const here: Coords = { ...at, c: k.let("c", add(output, piece.first)) };
+    write(k, context.result(id), here, applyPost(k, node, results, here, context));
+  };
+  if (splits > 1) {
+    const joined = joinSplits(k, sums, tile);
+    const output = k.let("output", add(mul(group(0), columns * wide), lane));
+    k.if(and(lt(lane, columns * wide), lt(output, outputs)), () => finish(output, joined()));
+  } else {
+    k.if(and(lt(column, outputs / wide), lt(position, dim("B"))), () => {
+      for (const j of across(wide)) {
+        const own = sums.map((sum) => numberOf(sum, j));
+        finish(add(mul(column, wide), j), own);
+      }
+    });
+  }
+  context.emit({
+    built: k.finish(),
+    grid: [Math.ceil(outputs / wide / columns), `Math.ceil(d.B/${rows})`, 1],
+    ...(when === undefined ? {} : { when }),
+    cost: costOf(node, context, product, tile),
+  });
+}
+
+/** Grains of inputs that a lane sums. */
+const partOf = ({ inputs, weight }: Piecewise, { splits }: Tile): number => Math.ceil(Math.ceil(inputs / grainOf(weight)) / splits);
+
+function costOf(node: MatmulNode, context: LowerContext, product: Piecewise, tile: Tile): Cost {
+  const { inputs, outputs, parts, weight, piece } = product;
+  const { wide, columns, rows, splits } = tile;
+  const weightBytes = rowBytes(weight) * outputs * parts;
+  const other = resultBytes(node, piece, context);
+  return {
+    flops: `(${(2 + unpackingFlops(weight)) * inputs * outputs * parts}+${flopsOf(node.post) * outputs})*d.B`,
+    bytes: `${4 * inputs * Math.ceil(outputs / wide / columns)}*d.B+${weightBytes}*Math.ceil(d.B/${rows})+${other}`,
+    minimum: `${4 * inputs}*d.B+${weightBytes}+${other}`,
+    serial: Math.min(inputs, partOf(product, tile) * grainOf(weight)) + (splits > 1 ? splits : 0),
+  };
+}
+
+/** Adapters whose barriers are slow. */
+const slowBarriers = "d.W<64";
+
+function lower(node: MatmulNode, id: number, context: LowerContext, product: Piecewise): void {
+  if (product.inputs < longSum) return lowerTile(node, id, context, product, wholeSums(product));
+  lowerTile(node, id, context, product, splitSums(product), `!(${slowBarriers})`);
+  lowerTile(node, id, context, product, wholeSums(product), slowBarriers);
+}
+
+export const matmulVector: Schedule = schedule<MatmulNode>({
+  name: "matmul-vector",
+  doc: "one position: weights stream through once, long sums split between lanes",
+  op: "matmul",
+  applies: (node, _, context) => !overSequence(node, context),
+  lower: eachPiece(lower),
+});

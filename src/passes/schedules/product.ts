@@ -1,0 +1,82 @@
+/**
+ * What the schedules of matrix products share: their sizes, a kernel for every piece of the weight, and one element of a
+ * product by itself, for kernels that compute it on the way. Not a schedule.
+ */
+import { bug } from "../../ir/error.ts";
+import type { MatmulNode } from "../../ir/graph.ts";
+import { components, f32, fma, type KernelBuilder, type KExpr, mul, add, u32 } from "./kit.ts";
+import { applyPost, channelsOf, type Coords, elements, type LowerContext, parameterName, postBytes, read } from "./schedule.ts";
+import { bindWeight, everyInput, sweep, type Weight, weightAt, type WeightPiece, type Wide } from "./weight.ts";
+
+/** The sizes of a product, and its weight. */
+export interface Product {
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly parts: number;
+  readonly weight: Weight;
+}
+
+/** A product by one piece of its weight: results from `piece.first` on. */
+export type Piecewise = Product & { readonly piece: WeightPiece };
+
+export function productOf(node: MatmulNode, context: LowerContext): Product {
+  const [x = bug("matmul without x")] = node.args;
+  return {
+    inputs: channelsOf(context.graph.nodes[x]?.type ?? bug("no node")),
+    outputs: channelsOf(node.type),
+    parts: node.parts,
+    weight: context.product(parameterName(node, 1, context), node.parts),
+  };
+}
+
+/** 0 .. count - 1. */
+export const across = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
+
+/** A kernel for every piece of the weight. */
+export function eachPiece(lower: (node: MatmulNode, id: number, context: LowerContext, product: Piecewise) => void) {
+  return (node: MatmulNode, id: number, context: LowerContext): void => {
+    const product = productOf(node, context);
+    for (const piece of product.weight.pieces) lower(node, id, context, { ...product, outputs: piece.count, piece });
+  };
+}
+
+/** Words of a node's result that a piece gives. */
+export const resultBytes = (node: MatmulNode, piece: WeightPiece, context: LowerContext): string =>
+  `${piece.count / channelsOf(node.type)}*(4*${elements(node.type, context.entry)}+${postBytes(node, context.entry, context)})`;
+
+/** Nothing summed yet. */
+export const none = (wide: Wide): KExpr => ({ op: "lit", type: wide === 4 ? "vec4f" : "f32", value: 0 });
+/** One of the numbers summed at once. */
+export const numberOf = (sum: KExpr, index: number): KExpr =>
+  sum.type === "vec4f" ? (components(sum)[index] ?? bug("no component")) : sum;
+
+/** Products a result whose terms are written out; more are a loop. */
+export const fewProducts = 8;
+
+/** Whether a product is one that `productAt` computes. */
+export const isWhole = ({ weight }: Product): boolean => weight.pieces.length === 1;
+
+/** A product at one place, its epilogue applied: for kernels that need few of its outputs, or few inputs for each. */
+export function productAt(k: KernelBuilder, node: MatmulNode, at: Coords, context: LowerContext): KExpr {
+  const { inputs, parts, weight } = productOf(node, context);
+  const [piece = bug("no weight"), ...more] = weight.pieces;
+  if (more.length > 0) bug("a product on the way has a weight in pieces");
+  const x = context.value(node.args[0] ?? bug("matmul"));
+  const bound = bindWeight(k, weight, piece);
+  const columns = across(parts).map((q) => add(at.c, q * piece.count));
+  if (inputs * parts <= fewProducts) {
+    const term = (column: KExpr, i: number): KExpr => mul(weightAt(k, bound, column, u32(i)), read(k, x, { ...at, c: u32(i) }));
+    const sumOf = (column: KExpr): KExpr =>
+      across(inputs)
+        .map((i) => term(column, i))
+        .reduce((a, b) => add(a, b));
+    const sums = columns.map((column) => k.let("sum", sumOf(column)));
+    return applyPost(k, node, sums, at, context);
+  }
+  const sums = columns.map(() => k.var("sum", f32(0)));
+  sweep(k, bound, everyInput(weight), columns, (input, weightOf) => {
+    const value = k.let("x", read(k, x, { ...at, c: input }));
+    sums.forEach((sum, q) => k.assign(sum, fma(weightOf(q), value, sum)));
+  });
+  return applyPost(k, node, sums, at, context);
+}
