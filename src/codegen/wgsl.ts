@@ -66,7 +66,15 @@ const turn = `fn r_turn(x: f32, quarter: i32) -> f32 {
 /** Functions WGSL lacks, or promises too little for; emitted before the entry point of kernels that use them. */
 const helpers: Partial<Record<KFn, readonly string[]>> = {
   sigmoid: ["fn r_sigmoid(x: f32) -> f32 { let e = exp(-abs(x)); return select(e, 1.0, x >= 0.0) / (1.0 + e); }"],
-  softplus: ["fn r_softplus(x: f32) -> f32 { return select(x, 0.0, x < 0.0) + log(1.0 + exp(-abs(x))); }"],
+  /** log(1 + t) = 2 atanh(t / (2 + t)), by its series: a step size of e^-16 keeps its digits. */
+  softplus: [
+    `fn r_softplus(x: f32) -> f32 {
+  let t = exp(-abs(x));
+  let s = t / (2.0 + t);
+  let z = s * s;
+  return select(x, 0.0, x < 0.0) + 2.0 * s * ${horner([1 / 13, 1 / 11, 1 / 9, 1 / 7, 1 / 5, 1 / 3, 1], "z")};
+}`,
+  ],
   /** WGSL leaves open what its own make of NaN, and of logarithms of 0 and below. */
   exp: ["fn r_exp(x: f32) -> f32 { return select(x, exp(x), x == x); }"],
   log: ["fn r_log(x: f32) -> f32 { return select(select(sqrt(x), -1.0 / abs(x), x == 0.0), log(x), x > 0.0); }"],
@@ -185,6 +193,8 @@ function print(e: KExpr): Text {
       return atom(`grp.${"xyz"[e.axis]}`);
     case "load":
       return atom(`${e.buffer}[${print(e.index).text}]`);
+    case "element":
+      return atom(`${identifier(e.array)}[${print(e.index).text}]`);
     case "shared":
       return atom(`${e.array}[${print(e.index).text}]`);
     case "call":
@@ -200,6 +210,10 @@ function statement(s: KStmt, pad: string): string {
       return `${pad}let ${identifier(s.name)} = ${text(s.value)};\n`;
     case "var":
       return `${pad}var ${identifier(s.name)} = ${text(s.value)};\n`;
+    case "array":
+      return `${pad}var ${identifier(s.name)}: array<f32, ${s.size}>;\n`;
+    case "storeElement":
+      return `${pad}${identifier(s.array)}[${text(s.index)}] = ${text(s.value)};\n`;
     case "assign":
       return `${pad}${identifier(s.name)} = ${text(s.value)};\n`;
     case "store":
@@ -222,7 +236,7 @@ function usedFns(body: readonly KStmt[], into: Set<KFn>): Set<KFn> {
     if (e.op === "call") {
       into.add(e.fn);
       e.args.forEach(expr);
-    } else if (e.op === "load" || e.op === "shared") expr(e.index);
+    } else if (e.op === "load" || e.op === "shared" || e.op === "element") expr(e.index);
   };
   for (const s of body) {
     if ("value" in s) expr(s.value);

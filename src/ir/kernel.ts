@@ -20,6 +20,8 @@ export type KExpr =
   | { readonly op: "group"; readonly type: "u32"; readonly axis: 0 | 1 | 2 }
   | { readonly op: "load"; readonly type: KType; readonly buffer: string; readonly index: KExpr }
   | { readonly op: "shared"; readonly type: KType; readonly array: string; readonly index: KExpr }
+  /** A number of a lane's own array. */
+  | { readonly op: "element"; readonly type: "f32"; readonly array: string; readonly index: KExpr }
   /** One of the four numbers of a `vec4f` variable. */
   | { readonly op: "component"; readonly type: "f32"; readonly of: string; readonly index: 0 | 1 | 2 | 3 }
   | { readonly op: "call"; readonly type: KType; readonly fn: KFn; readonly args: readonly KExpr[] };
@@ -33,6 +35,9 @@ export type KFn = ScalarFn | "mod" | "shl" | "shr" | "bitand" | "bitor" | "float
 export type KStmt =
   | { readonly op: "let"; readonly name: string; readonly value: KExpr }
   | { readonly op: "var"; readonly name: string; readonly value: KExpr }
+  /** `size` zeros of the lane's own. */
+  | { readonly op: "array"; readonly name: string; readonly size: number }
+  | { readonly op: "storeElement"; readonly array: string; readonly index: KExpr; readonly value: KExpr }
   | { readonly op: "assign"; readonly name: string; readonly value: KExpr }
   | { readonly op: "store"; readonly buffer: string; readonly index: KExpr; readonly value: KExpr }
   | { readonly op: "storeShared"; readonly array: string; readonly index: KExpr; readonly value: KExpr }

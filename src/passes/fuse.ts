@@ -21,8 +21,21 @@ import { dropDead, insertBefore, isOutput, nodeAt, usersOf } from "../ir/rewrite
 import { fold } from "./fold.ts";
 import type { Module, Pass, PassContext } from "./pass.ts";
 
-/** Values an epilogue may read beyond its op's own operands: a stage has 8 storage buffers. */
-const maxExtras = (node: AnchorNode): number => (node.op === "ssm" ? 3 : 4);
+/** Whether an op may read so many values beyond its own operands in its epilogue: a stage has 8 storage buffers. */
+function hasRoom(graph: Graph, node: AnchorNode, extras: readonly ValueId[]): boolean {
+  if (node.op !== "ssm") return extras.length <= 4;
+  if (node.form.stage !== "selective") return extras.length <= 3;
+  // Its operands are often parts of one value; result and state take two more.
+  const own = node.args.slice(0, ownArity(node));
+  return new Set([...own, ...extras].map((id) => sourceOf(graph, id))).size <= 6;
+}
+
+/** The value that another is a part of. */
+function sourceOf(graph: Graph, id: ValueId): ValueId {
+  const node = nodeAt(graph, id);
+  return node.op === "slice" || node.op === "reverse" ? sourceOf(graph, node.args[0] ?? bug("a part of nothing")) : id;
+}
+
 /** Values a map may read: 8 storage buffers less its result. */
 const maxMapArgs = 7;
 /** Merged expressions beyond this many calls are no longer cheaper than the memory they save. */
@@ -109,7 +122,7 @@ function absorbIntoAnchor(graph: Graph, id: ValueId, map: MapNode, users: Users)
         map.args.map((a) => (a === at ? (anchor.post ?? arg(0)) : read(a))),
       ),
     );
-    if (ids.length > maxExtras(anchor) || callsOf(post) > maxCalls || ids.some((a) => nodeAt(graph, a).type.dtype !== "f32")) continue;
+    if (!hasRoom(graph, anchor, ids) || callsOf(post) > maxCalls || ids.some((a) => nodeAt(graph, a).type.dtype !== "f32")) continue;
     return { id, before: [], node: { ...anchor, post, args: [...anchor.args.slice(0, own), ...ids] } };
   }
   return undefined;
@@ -230,7 +243,7 @@ function joinedMatmul(
       map.args.map((a) => partOf(a) ?? read(a)),
     ),
   );
-  if (ids.length > maxExtras(matmul) || callsOf(post) > maxCalls) return undefined;
+  if (!hasRoom(graph, matmul, ids) || callsOf(post) > maxCalls) return undefined;
   return { id, before, node: { ...matmul, type: map.type, parts: count, post, args: [...matmul.args.slice(0, 2), ...ids] } };
 }
 

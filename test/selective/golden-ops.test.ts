@@ -1,7 +1,14 @@
-/** The golden op cases of the selective families: in float64, against the reference implementations' own numbers. */
-import { describe, expect, test } from "vitest";
+/** The golden op cases of the selective families: in float64 and on the device, against the reference implementations' own numbers. */
+import { describe, expect, onTestFinished, test } from "vitest";
+import { evaluatePlan } from "../../src/codegen/plan-source.ts";
+import { compileGraph } from "../../src/compile.ts";
+import type { Constants, Graph } from "../../src/ir/graph.ts";
 import { emptyState, interpret } from "../../src/ir/interpret.ts";
+import type { Mode, Plan } from "../../src/runtime/plan.ts";
 import { relativeError } from "../math/golden.ts";
+import { loadPlan, toInputs } from "../setup/execute.ts";
+import { sharedDevice } from "../setup/shared-device.ts";
+import { cutInputs, joinPieces } from "../setup/tensors.ts";
 import { goldenOp, opCases } from "./golden.ts";
 
 const cases = opCases.filter(({ op }) => !["causal_conv", "gated_rmsnorm"].includes(op));
@@ -17,3 +24,54 @@ describe("in float64", () => {
     expect(relativeError(found.state.nodes.get(node) ?? [], after)).toBeLessThan(goal);
   });
 });
+
+describe("on the device, in every mode", () => {
+  test.each(cases)("$op $name", async (c) => {
+    const { graph, constants, inputs, y, before, after } = await goldenOp(c);
+    const compiled = await compileGraph(graph, constants, { maxLength: 256 });
+    const numbers = after.length / (y.shape[0] ?? 1);
+    const node = compiled.module.graph.nodes.findIndex(
+      (n) => n.op === "ssm" && n.form.stage === "selective" && n.form.heads * n.form.width * n.form.state === numbers,
+    );
+    let resume: Mode = "recurrence";
+    const plan: Plan = { ...evaluatePlan(compiled.plan), chooseResume: () => resume };
+    const model = await loadPlan(plan, compiled.shards, { device: await sharedDevice() });
+    onTestFinished(() => model.destroy());
+    const stream = await model.stream({ batch: y.shape[0] ?? 1 });
+    const start = await stream.save();
+    const name = `state${node}`;
+    const states = before === undefined ? start.states : { ...start.states, [name]: Float32Array.from(before) };
+    const goal = tolerance(c);
+    for (const mode of model.info.modes as readonly Mode[]) {
+      if (before === undefined) {
+        const whole = await model.run(toInputs(compiled, inputs), { mode });
+        expect.soft(relativeError(whole["y"]?.data ?? [], y.data), `${mode}, whole`).toBeLessThan(goal);
+      }
+      resume = mode;
+      await stream.restore({ ...start, states });
+      const pieces = [...pieceOf(graph, inputs, y.shape[1] ?? 0)];
+      const found: Constants[] = [];
+      for (const piece of pieces) {
+        const { y: part } = await stream.push(toInputs(compiled, piece));
+        found.push(new Map([["y", { shape: part?.dims ?? [], data: Float64Array.from(part?.data ?? []) }]]));
+      }
+      expect.soft(relativeError(joinPieces(graph, found).get("y")?.data ?? [], y.data), `${mode}, in pieces`).toBeLessThan(goal);
+      expect.soft(relativeError((await stream.save()).states[name] ?? [], after), `${mode}, state`).toBeLessThan(goal);
+    }
+  });
+});
+
+/** INDEX.md, f32 on WebGPU. */
+function tolerance({ op, name }: { readonly op: string; readonly name: string }): number {
+  if (name.startsWith("ssd_decay") || name.startsWith("sscan_extreme")) return 3e-4;
+  return ["ssd", "gated_delta", "mlstm"].includes(op) ? 5e-5 : 2e-5;
+}
+
+/** The inputs in three pieces, of which the first is one step. */
+function* pieceOf(graph: Graph, inputs: Constants, L: number): Generator<Constants> {
+  const cuts = [...new Set([0, Math.min(1, L), Math.ceil(L / 2), L])];
+  for (const [i, from] of cuts.entries()) {
+    const to = cuts[i + 1];
+    if (to !== undefined) yield cutInputs(graph, inputs, from, to);
+  }
+}

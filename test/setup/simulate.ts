@@ -136,6 +136,10 @@ class Simulation {
         return this.#read(e.buffer, this.#value(e.index, scope));
       case "shared":
         return this.#read(e.array, this.#value(e.index, scope));
+      case "element": {
+        const [first, index] = [slotOf(scope, e.array), this.#value(e.index, scope)];
+        return (lane) => lane.slots[first + index(lane)] ?? NaN;
+      }
       case "call": {
         const values = e.args.map((arg) => this.#value(arg, scope));
         return evaluateCall(this.#counts, e.fn, e.type, e.args[0]?.type, values);
@@ -188,6 +192,14 @@ class Simulation {
       case "var": {
         const values = this.#values(s.value, scope);
         return assign(this.#slot(s.name, scope, values.length), values);
+      }
+      case "array": {
+        const first = this.#slot(s.name, scope, s.size);
+        return ({ slots }) => void slots.fill(0, first, first + s.size);
+      }
+      case "storeElement": {
+        const [first, index, value] = [slotOf(scope, s.array), this.#value(s.index, scope), this.#value(s.value, scope)];
+        return (lane) => void (lane.slots[first + index(lane)] = value(lane));
       }
       case "assign":
         return assign(slotOf(scope, s.name), this.#values(s.value, scope));

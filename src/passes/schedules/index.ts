@@ -1,4 +1,5 @@
 /** Every kernel schedule. A node takes the first that applies to it; a new one is a file and a line here. */
+import { cumulateSchedule, repeatSchedule, rotateSchedule } from "./channels.ts";
 import { convAxis } from "./conv-axis.ts";
 import { convLong } from "./conv-long.ts";
 import { convSchedule } from "./conv.ts";
@@ -10,6 +11,7 @@ import { normGroup, normRows } from "./norm.ts";
 import { poolSchedule } from "./pool.ts";
 import { packSchedule, unpackSchedule } from "./resample.ts";
 import type { Schedule } from "./schedule.ts";
+import { selectiveLanes } from "./selective-lanes.ts";
 import { ssmConvolution } from "./ssm-convolution.ts";
 import { ssmScaled } from "./ssm-scaled.ts";
 import { ssmScan } from "./ssm-scan.ts";
@@ -37,4 +39,8 @@ export const schedules: readonly Schedule[] = [
   ssmStepDense,
   ssmStepDplr,
   ssmScaled,
+  selectiveLanes,
+  repeatSchedule,
+  rotateSchedule,
+  cumulateSchedule,
 ];

@@ -142,6 +142,10 @@ export interface KernelBuilder {
   readonly let: (name: string, value: KExpr) => KExpr;
   readonly var: (name: string, value: KExpr) => KExpr;
   readonly assign: (variable: KExpr, value: KExpr) => void;
+  /** `size` zeros of the lane's own; gives the name. */
+  readonly array: (name: string, size: number) => string;
+  readonly element: (array: string, index: KExpr) => KExpr;
+  readonly storeElement: (array: string, index: KExpr, value: KExpr) => void;
   readonly letComplex: (name: string, value: Complex) => Complex;
   readonly for: (name: string, from: Operand, to: Operand, body: (i: KExpr) => void, step?: Operand) => void;
   readonly if: (cond: KExpr, then: () => void, otherwise?: () => void) => void;
@@ -201,6 +205,13 @@ export function kernelBuilder(kernelName: string, lanes: Operand): KernelBuilder
     var: (name, value) => declare("var", name, value),
     assign: (variable, value) =>
       emit({ op: "assign", name: variable.op === "var" ? variable.name : bug("assignment to no variable"), value }),
+    array: (name, size) => {
+      const fresh = unique(name);
+      emit({ op: "array", name: fresh, size });
+      return fresh;
+    },
+    element: (array, index) => ({ op: "element", type: "f32", array, index }),
+    storeElement: (array, index, value) => emit({ op: "storeElement", array, index, value }),
     letComplex: (name, value) => ({ re: declare("let", `${name}_re`, value.re), im: declare("let", `${name}_im`, value.im) }),
     for: (name, from, to, body, step = 1) => {
       const [start, end] = pair(from, to);

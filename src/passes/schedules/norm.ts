@@ -1,7 +1,24 @@
 /** Layer and RMS norm over channels. `rows`: a lane a position, channels one after the other. `group`: a workgroup a position. */
 import { bug } from "../../ir/error.ts";
 import { type NormNode, ownArity } from "../../ir/graph.ts";
-import { add, dim, f32, fma, group, type KernelBuilder, kernelBuilder, type KExpr, lane, lt, mul, sub, unary } from "./kit.ts";
+import {
+  add,
+  dim,
+  div,
+  f32,
+  fma,
+  group,
+  type KernelBuilder,
+  kernelBuilder,
+  type KExpr,
+  lane,
+  lt,
+  mod,
+  mul,
+  sub,
+  u32,
+  unary,
+} from "./kit.ts";
 import {
   applyPost,
   channelsOf,
@@ -51,50 +68,61 @@ function emit(
 /** One over the deviation, of the sum of squares. */
 const scaleOf = (squares: KExpr, channels: number, eps: number): KExpr => unary("rsqrt", add(mul(squares, f32(1 / channels)), f32(eps)));
 
+/** The groups of a norm, and the channels of one. */
+function groupsIn(node: NormNode): { readonly groups: number; readonly channels: number } {
+  const { groups = 1 } = node;
+  return { groups, channels: channelsOf(node.type) / groups };
+}
+
 function lowerRows(node: NormNode, id: number, context: LowerContext, when?: string): void {
-  const channels = channelsOf(node.type);
+  const { groups, channels } = groupsIn(node);
   const x = context.value(node.args[0] ?? bug("norm"));
   const k = kernelBuilder(`norm_${node.kind}_rows`, 64);
   const p = k.let("p", flatLane(64));
-  k.if(lt(p, mul(dim("B"), perPosition(node, context) ? dim("L") : 1)), () => {
-    const at = positionCoords(k, p, hasLength(node.type), context.entry);
+  const sequences = mul(dim("B"), perPosition(node, context) ? dim("L") : 1);
+  const total = groups === 1 ? sequences : k.let("total", sequences);
+  k.if(lt(p, mul(total, groups)), () => {
+    const first = groups === 1 ? u32(0) : k.let("first_c", mul(div(p, total), channels));
+    const position = groups === 1 ? p : k.let("position", mod(p, total));
+    const at = positionCoords(k, position, hasLength(node.type), context.entry);
     let mean: KExpr = f32(0);
     if (node.kind === "layer") {
       const sum = k.var("sum", f32(0));
-      k.for("c", 0, channels, (c) => k.assign(sum, add(sum, read(k, x, { ...at, c }))));
+      k.for("c", first, add(first, channels), (c) => k.assign(sum, add(sum, read(k, x, { ...at, c }))));
       mean = k.let("mean", mul(sum, f32(1 / channels)));
     }
     const squares = k.var("squares", f32(0));
-    k.for("c", 0, channels, (c) => {
+    k.for("c", first, add(first, channels), (c) => {
       const v = k.let("v", sub(read(k, x, { ...at, c }), mean));
       k.assign(squares, fma(v, v, squares));
     });
     const scale = k.let("scale", scaleOf(squares, channels, node.eps));
-    k.for("c", 0, channels, (c) => {
+    k.for("c", first, add(first, channels), (c) => {
       const value = k.let("y", mul(sub(read(k, x, { ...at, c }), mean), scale));
       write(k, context.result(id), { ...at, c }, applyPost(k, node, [value], { ...at, c }, context));
     });
   });
-  emit(node, context, k, flatGrid(groupsOf(`(${positions(node.type, context.entry)})`, 64)), 3 * channels, when);
+  emit(node, context, k, flatGrid(groupsOf(`(${positions(node.type, context.entry)}*${groups})`, 64)), 3 * channels, when);
 }
 
 function lowerGroup(node: NormNode, id: number, context: LowerContext, when: string): void {
   const lanes = 64;
-  const channels = channelsOf(node.type);
+  const { groups, channels } = groupsIn(node);
   const x = context.value(node.args[0] ?? bug("norm"));
   const k = kernelBuilder(`norm_${node.kind}_group`, lanes);
   const at = positionCoords(k, group(0), hasLength(node.type), context.entry);
+  const first = groups === 1 ? u32(0) : k.let("first_c", mul(group(1), channels));
   let mean: KExpr = f32(0);
   if (node.kind === "layer") {
     const sum = k.var("sum", f32(0));
-    k.for("c", lane, channels, (c) => k.assign(sum, add(sum, read(k, x, { ...at, c }))), lanes);
+    k.for("c", add(first, lane), add(first, channels), (c) => k.assign(sum, add(sum, read(k, x, { ...at, c }))), lanes);
     mean = k.let("mean", mul(joinLanes(k, k.shared("sums", lanes), lanes, sum, add), f32(1 / channels)));
   }
   const squares = k.var("squares", f32(0));
   k.for(
     "c",
-    lane,
-    channels,
+    add(first, lane),
+    add(first, channels),
     (c) => {
       const v = k.let("v", sub(read(k, x, { ...at, c }), mean));
       k.assign(squares, fma(v, v, squares));
@@ -104,15 +132,15 @@ function lowerGroup(node: NormNode, id: number, context: LowerContext, when: str
   const scale = k.let("scale", scaleOf(joinLanes(k, k.shared("scratch", lanes), lanes, squares, add), channels, node.eps));
   k.for(
     "c",
-    lane,
-    channels,
+    add(first, lane),
+    add(first, channels),
     (c) => {
       const value = k.let("y", mul(sub(read(k, x, { ...at, c }), mean), scale));
       write(k, context.result(id), { ...at, c }, applyPost(k, node, [value], { ...at, c }, context));
     },
     lanes,
   );
-  emit(node, context, k, [positions(node.type, context.entry), 1, 1], 3 * Math.ceil(channels / lanes) + 12, when);
+  emit(node, context, k, [positions(node.type, context.entry), groups, 1], 3 * Math.ceil(channels / lanes) + 12, when);
 }
 
 const perPosition = (node: NormNode, context: LowerContext): boolean => hasLength(node.type) && context.entry !== "step";

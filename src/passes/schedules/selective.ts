@@ -1,0 +1,221 @@
+/**
+ * What the schedules of a selective recurrence share: reading its operands, keeping a column of a head's state, one step of
+ * it, and what that costs. A column is one of the H P columns of all states: column p of head h is number h P + p.
+ */
+import { bug } from "../../ir/error.ts";
+import { selectiveRoles, type SelectiveForm, type SelectiveRole, type SsmNode } from "../../ir/graph.ts";
+import { add, div, f32, fma, type KernelBuilder, type KExpr, mul, u32, unary } from "./kit.ts";
+import { channelsOf, type Coords, hasLength, type LowerContext, operandsBytes, read, type ValueRef } from "./schedule.ts";
+
+/** A selective node with its operands' places. */
+export interface Selective {
+  readonly form: SelectiveForm;
+  /** H P */
+  readonly columns: number;
+  readonly has: (role: SelectiveRole) => boolean;
+  /** Number `index` of an operand at a time step of a sequence. */
+  readonly read: (k: KernelBuilder, role: SelectiveRole, at: Omit<Coords, "c">, index: KExpr) => KExpr;
+  /** Whether there is a value of every row, not of every head. */
+  readonly rows: (role: "decay" | "rates") => boolean;
+  /** Whether an operand varies in time. */
+  readonly varies: (role: SelectiveRole) => boolean;
+  /** The roles, of those that one value plays the first. */
+  readonly distinct: readonly SelectiveRole[];
+  /** What the epilogue reads beyond that: values of every result, and parameters of every channel. */
+  readonly post: { readonly values: number; readonly params: number };
+}
+
+export function selectiveOf(node: SsmNode, context: LowerContext): Selective {
+  const { form } = node;
+  if (form.stage !== "selective") return bug(`a selective schedule was given a ${form.stage} ssm`);
+  const roles = selectiveRoles(form);
+  const refs = new Map<SelectiveRole, ValueRef>(roles.map((role, i) => [role, context.value(node.args[i] ?? bug(`no ${role}`))]));
+  const extras = [...new Set(node.args.slice(roles.length))].filter((id) => !node.args.slice(0, roles.length).includes(id));
+  const of = (role: SelectiveRole): ValueRef => refs.get(role) ?? bug(`no operand ${role}`);
+  return {
+    form,
+    columns: form.heads * form.width,
+    has: (role) => refs.has(role),
+    read: (k, role, at, index) => read(k, of(role), { ...at, c: index }),
+    rows: (role) => form.state > 1 && refs.has(role) && numbersOf(of(role)) === form.heads * form.state,
+    varies: (role) => refs.has(role) && of(role).layout !== "P",
+    distinct: roles.filter((_, i) => node.args.indexOf(node.args[i] ?? -1) === i),
+    post: {
+      values: extras.filter((id) => context.value(id).layout !== "P").length,
+      params: extras.filter((id) => context.value(id).layout === "P").length,
+    },
+  };
+}
+
+/** Numbers of a value a step, or of a parameter. */
+const numbersOf = ({ type, layout }: ValueRef): number =>
+  layout === "P" ? type.dims.reduce((product, d) => product * Number(d.size), 1) : channelsOf(type);
+
+/** Where one column's N numbers are kept. */
+export interface Column {
+  /** Runs `body` for every row. */
+  readonly each: (body: (n: KExpr) => void) => void;
+  readonly get: (n: KExpr) => KExpr;
+  readonly set: (n: KExpr, value: KExpr) => void;
+}
+
+/** Rows that are written out and kept in variables of their own; more are an array of the lane. */
+export const registerRows = 16;
+
+/** A column of the lane's own, from zero. */
+export function ownColumn(k: KernelBuilder, rows: number): Column {
+  if (rows <= registerRows) {
+    const vars = Array.from({ length: rows }, (_, n) => k.var(`s${n}`, f32(0)));
+    const of = (n: KExpr): KExpr => (n.op === "lit" ? vars[n.value] : undefined) ?? bug("a register by a number not known");
+    return { each: (body) => vars.forEach((_, n) => body(u32(n))), get: of, set: (n, value) => k.assign(of(n), value) };
+  }
+  const array = k.array("s", rows);
+  return {
+    each: (body) => k.for("n", 0, rows, body),
+    get: (n) => k.element(array, n),
+    set: (n, value) => k.storeElement(array, n, value),
+  };
+}
+
+/** A column of a buffer `[B][N][H P]`, or of one like it. */
+export const bufferColumn = (k: KernelBuilder, buffer: string, rows: number, index: (n: KExpr) => KExpr): Column => ({
+  each: (body) => k.for("n", 0, rows, body),
+  get: (n) => k.load(buffer, index(n)),
+  set: (n, value) => k.store(buffer, index(n), value),
+});
+
+/** The index of a row of a column in a stream's state. */
+export const stateIndex = ({ form, columns }: Selective, b: KExpr, n: KExpr, column: KExpr): KExpr =>
+  add(mul(add(mul(b, form.state), n), columns), column);
+
+/** A column's place in the recurrence: its number, its head, and the first row of its group. */
+export interface Place {
+  readonly column: KExpr;
+  readonly head: KExpr;
+  readonly row: KExpr;
+}
+
+export function placeOf(k: KernelBuilder, { form }: Selective, column: KExpr): Place {
+  const head = k.let("head", div(column, form.width));
+  return { column, head, row: k.let("row", mul(div(head, form.heads / form.groups), form.state)) };
+}
+
+/** Number of a row, or of the head where it has one for all of its rows. */
+const inHead = (s: Selective, role: "decay" | "rates", { head }: Place, n: KExpr): KExpr =>
+  s.rows(role) ? add(mul(head, s.form.state), n) : head;
+
+/** The decay as it is given, before rates. */
+export const decayAt = (k: KernelBuilder, s: Selective, at: Omit<Coords, "c">, place: Place, n: KExpr): KExpr =>
+  s.read(k, "decay", at, inHead(s, "decay", place, n));
+/** `decay` times the rate of a row. */
+export const rated = (k: KernelBuilder, s: Selective, at: Omit<Coords, "c">, place: Place, n: KExpr, decay: KExpr): KExpr =>
+  s.has("rates") ? mul(decay, s.read(k, "rates", at, inHead(s, "rates", place, n))) : decay;
+
+/** What one step is given where it is not read from the operands themselves. */
+export interface StepOptions {
+  /** Whether results are wanted, or the next state only. */
+  readonly reads: boolean;
+  /** Hears of the decay as it is given, of a row where every row has its own. */
+  readonly onDecay?: (decay: KExpr, n: KExpr) => void;
+}
+
+/** One step of a column; gives the results of every read. */
+export function advance(
+  k: KernelBuilder,
+  s: Selective,
+  at: Omit<Coords, "c">,
+  place: Place,
+  state: Column,
+  { reads, onDecay }: StepOptions,
+): readonly KExpr[] {
+  const { heads, state: N, groups, writes, before, correction, bonus } = s.form;
+  const { column, head, row } = place;
+  const inputs = Array.from({ length: writes }, (_, w) => {
+    const v = s.read(k, "v", at, add(column, w * s.columns));
+    return k.let("input", s.has("gain") ? mul(v, s.read(k, "gain", at, add(head, w * heads))) : v);
+  });
+  const given = s.rows("decay") ? undefined : k.let("given", decayAt(k, s, at, place, u32(0)));
+  if (given !== undefined) onDecay?.(given, u32(0));
+  const whole =
+    s.rows("decay") || s.rows("rates") ? undefined : k.let("decay", unary("exp", rated(k, s, at, place, u32(0), given ?? bug("no decay"))));
+  const results = reads ? Array.from({ length: s.form.reads }, () => k.var("y", f32(0))) : [];
+  let inner: KExpr | undefined;
+  if (correction) {
+    const sum = k.var("inner", f32(0));
+    state.each((n) => k.assign(sum, fma(s.read(k, "b", at, add(row, n)), state.get(n), sum)));
+    inner = sum;
+  }
+  const present = bonus && reads ? k.var("present", f32(0)) : undefined;
+  const perRow = (n: KExpr): KExpr => {
+    const decay = given ?? k.let("given", decayAt(k, s, at, place, n));
+    if (given === undefined) onDecay?.(decay, n);
+    return unary("exp", rated(k, s, at, place, n, decay));
+  };
+  state.each((n) => {
+    const old = k.let("old", state.get(n));
+    const keys = inputs.map((_, w) => k.let("key", s.read(k, "k", at, add(row, add(n, w * groups * N)))));
+    const kept = mul(whole ?? perRow(n), old);
+    const moved = inner === undefined ? kept : fma(s.read(k, "c", at, add(row, n)), inner, kept);
+    const next = k.let(
+      "next",
+      inputs.reduce((sum, input, w) => fma(keys[w] ?? bug("no key"), input, sum), moved),
+    );
+    results.forEach((result, r) => {
+      const query = k.let("query", s.read(k, "q", at, add(row, add(n, r * groups * N))));
+      k.assign(result, fma(query, before ? old : next, result));
+      if (present !== undefined) k.assign(present, fma(mul(query, s.read(k, "bonus", at, add(row, n))), keys[0] ?? bug("no key"), present));
+    });
+    state.set(n, next);
+  });
+  return present === undefined ? results : results.map((y) => fma(present, s.read(k, "v", at, column), y));
+}
+
+/** Operations of one step of one column. */
+export function stepFlops(s: Selective, reads: boolean): number {
+  const { state: N, writes, correction, bonus } = s.form;
+  const [rows, rates] = [s.rows("decay") || s.rows("rates"), s.has("rates") ? 1 : 0];
+  const decay = rows ? (rates + 1) * N : rates + 1;
+  const each = 1 + 2 * writes + (correction ? 4 : 0) + (reads ? 2 * s.form.reads + (bonus ? 3 : 0) : 0);
+  return decay + each * N + (s.has("gain") ? writes : 0);
+}
+
+/** Heads and groups that workgroups of `size` neighbouring columns see, summed over workgroups. */
+function seenBy({ form, columns }: Selective, size: number): { readonly heads: number; readonly groups: number } {
+  const seen = { heads: 0, groups: 0 };
+  const perGroup = form.heads / form.groups;
+  for (let first = 0; first < columns; first += size) {
+    const [from, to] = [Math.floor(first / form.width), Math.floor((Math.min(first + size, columns) - 1) / form.width)];
+    seen.heads += to - from + 1;
+    seen.groups += Math.floor(to / perGroup) - Math.floor(from / perGroup) + 1;
+  }
+  return seen;
+}
+
+/** Words that workgroups of `size` columns read, and of results write, summed over them: of a time step, and once for all. */
+export function wordsSeen(s: Selective, size: number, reads: boolean): { readonly step: number; readonly once: number } {
+  const { state: N, writes, reads: R } = s.form;
+  const { heads, groups } = seenBy(s, size);
+  const words: Readonly<Record<SelectiveRole, number>> = {
+    v: writes * s.columns,
+    k: writes * groups * N,
+    q: reads ? R * groups * N : 0,
+    decay: heads * (s.rows("decay") ? N : 1),
+    rates: heads * (s.rows("rates") ? N : 1),
+    gain: writes * heads,
+    b: groups * N,
+    c: groups * N,
+    bonus: reads ? groups * N : 0,
+  };
+  const total = { step: 0, once: 0 };
+  for (const role of s.distinct) total[s.varies(role) ? "step" : "once"] += words[role];
+  if (!reads) return total;
+  const results = R * s.columns;
+  return { step: total.step + results * (1 + s.post.values), once: total.once + results * s.post.params };
+}
+
+/** Bytes of the operands and the results, each once, in this entry. */
+export function leastBytes(s: Selective, node: SsmNode, context: LowerContext): string {
+  const ids = [...new Set(node.args)];
+  const steps = hasLength(node.type) && context.entry !== "step" ? "*d.L" : "";
+  return `${operandsBytes(ids, context.entry, context)}+${4 * s.form.reads * s.columns}*d.B${steps}`;
+}
