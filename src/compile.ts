@@ -33,6 +33,8 @@ export interface CompileOptions {
    * those of twice its rate. 1 where absent.
    */
   readonly rate?: number | undefined;
+  /** Tokens that a language model may choose, where its embedding and head have rows that only pad them. */
+  readonly vocabulary?: number | undefined;
   /** Facts known before, stated among the passes' own. */
   readonly notes?: readonly string[] | undefined;
   /** Sees the module after every pass. */
@@ -72,6 +74,8 @@ export interface Manifest {
   readonly inputs: PlanSource["inputs"];
   readonly outputs: PlanSource["outputs"];
   readonly maxLength: number;
+  /** Tokens that a language model chooses among. */
+  readonly vocabulary?: number;
   readonly modes: readonly Mode[];
   /** Why which mode runs which length. */
   readonly reasons: { readonly whole: readonly string[]; readonly resume: readonly string[] };
@@ -111,6 +115,7 @@ function reportCosts(lowered: Lowered): Manifest["costs"] {
     ...Object.entries(lowered.costs.whole).map(([mode, costs]) => [`whole.${mode}`, rows(costs, length)] as const),
     ...Object.entries(lowered.costs.resume).map(([mode, costs]) => [`resume.${mode}`, rows(costs, length)] as const),
     ...(lowered.costs.step === undefined ? [] : [["step", rows(lowered.costs.step, 1, true)] as const]),
+    ...(lowered.costs.generate === undefined ? [] : [["generate", rows(lowered.costs.generate, 1, true)] as const]),
   ];
   return { length, programs: Object.fromEntries(programs) };
 }
@@ -130,7 +135,7 @@ export async function compileGraph(graph: Graph, constants: Constants, options: 
     warn: (m: string): void => void warnings.push(m),
   };
   const module = runPasses(passes, { graph, constants }, context, { onPass: options.onPass });
-  const lowered = lower(module, { maxLength: options.maxLength ?? defaultMaxLength });
+  const lowered = lower(module, { maxLength: options.maxLength ?? defaultMaxLength, vocabulary: options.vocabulary });
   checkMode(lowered, options.mode);
   const choice = chooseModes(lowered, options.mode);
   const tensors = [...lowered.tensors].map(([name, tensor]) => ({ name, ...tensor }));
@@ -145,6 +150,7 @@ export async function compileGraph(graph: Graph, constants: Constants, options: 
     inputs: plan.inputs,
     outputs: plan.outputs,
     maxLength: plan.maxLength,
+    ...(plan.generate === undefined ? {} : { vocabulary: plan.generate.vocabulary }),
     modes: modesOf(plan),
     reasons: { whole: choice.whole.reasons, resume: choice.resume?.reasons ?? [] },
     costs: reportCosts(lowered),

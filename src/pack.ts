@@ -8,7 +8,7 @@ import { mkdir, readdir, readFile, realpath, rename, rm, writeFile } from "node:
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { printDeclarations, printEntry } from "./codegen/glue.ts";
+import { printDeclarations, printEntry, typeModules } from "./codegen/glue.ts";
 import type { BundleParts, PlanSource } from "./codegen/plan-source.ts";
 import { bug, CompileError } from "./ir/error.ts";
 
@@ -58,7 +58,7 @@ async function makeFolder(path: string): Promise<string | undefined> {
 
 /** The files of a bundle by name. */
 export async function bundleFiles({ plan, shards, manifest }: BundleParts): Promise<Map<string, string | Uint8Array>> {
-  const [script, types] = await Promise.all([bundleScript(plan), runtimeTypes()]);
+  const [script, types] = await Promise.all([bundleScript(plan), runtimeTypes(plan)]);
   return new Map<string, string | Uint8Array>([
     ["index.js", script],
     ["index.d.ts", printDeclarations(plan, types)],
@@ -84,8 +84,8 @@ async function bundleScript(plan: PlanSource): Promise<string> {
 }
 
 /** The text of the runtime's public types. */
-async function runtimeTypes(): Promise<string> {
-  const texts = await Promise.all(["api", "errors"].map((module) => readFile(join(RUNTIME, `${module}${EXTENSION}`), "utf8")));
+async function runtimeTypes(plan: PlanSource): Promise<string> {
+  const texts = await Promise.all(typeModules(plan).map((module) => readFile(join(RUNTIME, `${module}${EXTENSION}`), "utf8")));
   return texts.join("\n").replaceAll(/^\/\/# sourceMappingURL.*$/gm, "");
 }
 

@@ -87,12 +87,16 @@ export function countOf(given: Given, name: string, least = 1): number | undefin
 }
 
 /** Throws: UsageError where it is given and no number above 0. */
-export function factorOf(given: Given, name: string): number | undefined {
+export const factorOf = (given: Given, name: string): number | undefined =>
+  numberOf(given, name, "a number above 0", (factor) => factor > 0);
+
+/** Throws: UsageError where it is given and no finite number, or not `right`; `needed` says what is. */
+export function numberOf(given: Given, name: string, needed: string, right: (value: number) => boolean): number | undefined {
   const text = textOf(given, name);
   if (text === undefined) return undefined;
-  const factor = text.trim() === "" ? NaN : Number(text);
-  if (!(factor > 0 && factor < Infinity)) usage(`--${name} needs a number above 0, not "${text}"`);
-  return factor;
+  const value = text.trim() === "" ? NaN : Number(text);
+  if (!Number.isFinite(value) || !right(value)) usage(`--${name} needs ${needed}, not "${text}"`);
+  return value;
 }
 
 /** Throws: UsageError where it is given and not one of `choices`. */

@@ -3,8 +3,9 @@ import type { Command } from "./command.ts";
 import { adapters } from "./commands/adapters.ts";
 import { bench } from "./commands/bench.ts";
 import { build } from "./commands/build.ts";
+import { generate } from "./commands/generate.ts";
 import { inspect } from "./commands/inspect.ts";
 import { run } from "./commands/run.ts";
 import { verify } from "./commands/verify.ts";
 
-export const commands: readonly Command[] = [build, run, verify, inspect, bench, adapters];
+export const commands: readonly Command[] = [build, run, generate, verify, inspect, bench, adapters];

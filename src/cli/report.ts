@@ -26,6 +26,7 @@ const BUNDLE_FIXES: Readonly<Record<string, string>> = {
   "device-limit": "use a shorter sequence, a smaller batch, or a device that allows more",
   "input-invalid": "give the inputs as the bundle's index.d.ts states them",
   "weights-corrupt": "build the bundle again, or copy it again",
+  "logits-invalid": "look for NaN or infinity in the weights; if there is none, please report this",
   "device-lost": "try again; if it happens again, use a shorter sequence or a smaller batch",
 };
 

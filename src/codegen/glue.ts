@@ -6,11 +6,26 @@ import { Project, type SourceFile, StructureKind, ts, VariableDeclarationKind } 
 import type { TensorSpec } from "../runtime/plan.ts";
 import { printPlan, type PlanSource } from "./plan-source.ts";
 
+/** What differs between a bundle and that of a language model: its loader, and its types. */
+const PLAIN = { module: "load", loader: "createLoader", model: "LoadedModel", stream: "ModelStream", options: "LoadOptions" };
+const LANGUAGE = {
+  module: "language",
+  loader: "createLanguageLoader",
+  model: "LanguageModel",
+  stream: "LanguageStream",
+  options: "LanguageLoadOptions",
+};
+
+/** The modules of the runtime whose text the declarations of a bundle begin with. */
+export const typeModules = (plan: PlanSource): readonly string[] =>
+  plan.generate === undefined ? ["api", "errors"] : ["api", "errors", "language-api"];
+
 /** The entry module of a bundle; it imports the runtime's modules from `./`. */
 export function printEntry(plan: PlanSource): string {
   const file = emptyFile("index.ts");
   const makers = [...new Set(plan.tables.map((table) => table.maker))].sort();
-  file.addImportDeclaration({ moduleSpecifier: "./load.js", namedImports: ["createLoader"] });
+  const { module, loader } = plan.generate === undefined ? PLAIN : LANGUAGE;
+  file.addImportDeclaration({ moduleSpecifier: `./${module}.js`, namedImports: [loader] });
   file.addImportDeclaration({
     moduleSpecifier: "./api.js",
     namedImports: ["DeviceTensor", "TensorInput", "TensorOutput"],
@@ -18,6 +33,7 @@ export function printEntry(plan: PlanSource): string {
   });
   if (makers.length > 0) file.addImportDeclaration({ moduleSpecifier: "./tables.js", namedImports: makers });
   file.addExportDeclaration({ moduleSpecifier: "./errors.js" });
+  if (plan.generate !== undefined) file.addExportDeclaration({ moduleSpecifier: "./language-api.js", namedExports: ["LogitsError"] });
   addTensorTypes(file, plan);
   file.addVariableStatement({
     isExported: true,
@@ -25,41 +41,39 @@ export function printEntry(plan: PlanSource): string {
     declarations: [
       {
         name: "load",
-        initializer: `/* @__PURE__ */ createLoader<Inputs, Outputs, DeviceOutputs>(${printPlan(plan)}, import.meta.url, { ${makers.join(", ")} })`,
+        initializer: `/* @__PURE__ */ ${loader}<Inputs, Outputs, DeviceOutputs>(${printPlan(plan)}, import.meta.url, { ${makers.join(", ")} })`,
       },
     ],
   });
   return file.getFullText();
 }
 
-/**
- * A bundle's `index.d.ts`. `runtime` is the text of the runtime's types: its `api` and `errors` modules, as TypeScript
- * without imports.
- */
+/** A bundle's `index.d.ts`. `runtime` is the text of its `typeModules`, as TypeScript; their imports from each other are left out. */
 export function printDeclarations(plan: PlanSource, runtime: string): string {
   const file = emptyFile("index.d.ts");
+  const types = plan.generate === undefined ? PLAIN : LANGUAGE;
   file.addStatements(
     ts
-      .transpileDeclaration(runtime, { compilerOptions: { stripInternal: true } })
+      .transpileDeclaration(runtime.replaceAll(/^import type [^;]*;\n/gm, ""), { compilerOptions: { stripInternal: true } })
       .outputText.replaceAll(/^\/\*\*[^]*?\*\/\n(?=\/\*\*)/g, ""),
   );
   addTensorTypes(file, plan);
   file.addTypeAlias({
     isExported: true,
     name: "Model",
-    type: "LoadedModel<Inputs, Outputs, DeviceOutputs>",
+    type: `${types.model}<Inputs, Outputs, DeviceOutputs>`,
     docs: [
       plan.step === undefined
         ? `The model \`${plan.name}\`. It needs whole sequences: it has no streams, and no mode \`recurrence\`.`
         : `The model \`${plan.name}\`.`,
     ],
   });
-  file.addTypeAlias({ isExported: true, name: "Stream", type: "ModelStream<Inputs, Outputs, DeviceOutputs>" });
+  file.addTypeAlias({ isExported: true, name: "Stream", type: `${types.stream}<Inputs, Outputs, DeviceOutputs>` });
   file.addFunction({
     isExported: true,
     hasDeclareKeyword: true,
     name: "load",
-    parameters: [{ name: "options", type: "LoadOptions", hasQuestionToken: true }],
+    parameters: [{ name: "options", type: types.options, hasQuestionToken: true }],
     returnType: "Promise<Model>",
     docs: [
       "Loads the weights beside this module and compiles the shaders.\nThrows: NoWebGPUError, WeightsError, LimitError, DeviceLostError, the signal's reason.",

@@ -58,6 +58,7 @@ export function mapFunctions<F>(plan: PlanSource, wrap: (parameter: "c" | "d", e
     whole: programs(plan.whole),
     resume: programs(plan.resume),
     ...(plan.step === undefined ? {} : { step: program(plan.step) }),
+    ...(plan.generate === undefined ? {} : { generate: { ...plan.generate, ...(program(plan.generate) as object) } }),
   } as unknown as WithFunctions<Plan, F>;
 }
 

@@ -33,6 +33,7 @@ const infix: Partial<Record<KFn, string>> = {
   shr: ">>",
   bitand: "&",
   bitor: "|",
+  bitxor: "^",
   lt: "<",
   le: "<=",
   gt: ">",
@@ -107,7 +108,7 @@ const helpers: Partial<Record<KFn, readonly string[]>> = {
   ],
 };
 
-const named: Partial<Record<KFn, string>> = { rsqrt: "inverseSqrt" };
+const named: Partial<Record<KFn, string>> = { rsqrt: "inverseSqrt", bits: "bitcast<u32>", frombits: "bitcast<f32>" };
 
 const wgslType: Record<KType, string> = { f32: "f32", u32: "u32", i32: "i32", bool: "bool", vec4f: "vec4f", vec4u: "vec4u" };
 

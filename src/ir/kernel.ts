@@ -27,10 +27,11 @@ export type KExpr =
   | { readonly op: "call"; readonly type: KType; readonly fn: KFn; readonly args: readonly KExpr[] };
 
 /**
- * Scalar functions on f32, and integer arithmetic on u32 (`mod`, `shl`, ...); `float` and `uint` convert, `half` reads the low 16
- * bits as a half. Of four words with one, that one stands for four.
+ * Scalar functions on f32, and integer arithmetic on u32 modulo 2^32 (`mod`, `shl`, ...); `float` and `uint` convert, `half`
+ * reads the low 16 bits as a half, `bits` and `frombits` give the u32 of the same bits as an f32 and back. Of four words with
+ * one, that one stands for four.
  */
-export type KFn = ScalarFn | "mod" | "shl" | "shr" | "bitand" | "bitor" | "float" | "uint" | "half";
+export type KFn = ScalarFn | "mod" | "shl" | "shr" | "bitand" | "bitor" | "bitxor" | "float" | "uint" | "half" | "bits" | "frombits";
 
 export type KStmt =
   | { readonly op: "let"; readonly name: string; readonly value: KExpr }

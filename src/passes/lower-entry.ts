@@ -60,7 +60,8 @@ export interface Shared {
 
 const sizeSource = (size: Size): string => `${size}`;
 
-function bufferFor(shared: Shared, key: string, make: () => BufferSource): number {
+/** The buffer that holds what `key` names. */
+export function bufferFor(shared: Shared, key: string, make: () => BufferSource): number {
   const old = shared.known.get(key);
   if (old !== undefined) return old;
   shared.known.set(key, shared.buffers.push(make()) - 1);
@@ -133,7 +134,8 @@ export function rateNumber({ rates }: Shared, rate: number): number {
   return known < 0 ? rates.push(rate) - 1 : known;
 }
 
-function dispatchSource(shared: Shared, spec: DispatchSpec, rate: number): DispatchSource {
+/** A dispatch as the plan has it, its kernel among the shared ones. */
+export function dispatchSource(shared: Shared, spec: DispatchSpec, rate: number): DispatchSource {
   const { kernel, bindings } = spec.built;
   if (kernel.buffers.length > maxStorageBuffers) bug(`${kernel.name} binds ${kernel.buffers.length} storage buffers`);
   const wgsl = emitWgsl(kernel);

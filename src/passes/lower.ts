@@ -5,11 +5,12 @@
 import type { DispatchSource } from "../codegen/plan-source.ts";
 import { bug } from "../ir/error.ts";
 import { arg } from "../ir/expr.ts";
-import { axisOf, isCausal, isLength, type Graph, type Node, type ValueId } from "../ir/graph.ts";
+import { axisOf, isCausal, isLength, type Graph, type InputNode, type Node, type ValueId } from "../ir/graph.ts";
 import { rateOfType } from "../ir/infer.ts";
 import type { Kernel, KExpr } from "../ir/kernel.ts";
-import type { Mode } from "../runtime/plan.ts";
+import type { Mode, TensorSpec } from "../runtime/plan.ts";
 import { inputBuffer, rateNumber, isView, lowerEntry, type Shared } from "./lower-entry.ts";
+import { idsBelow, lowerGenerate } from "./lower-generate.ts";
 import type { Lowered, Refusal } from "./lowered.ts";
 import { planMemory, type VirtualProgram } from "./memory.ts";
 import type { Module } from "./pass.ts";
@@ -21,6 +22,8 @@ export interface LowerOptions {
   readonly maxLength: number;
   /** Bytes of the largest buffer of a weight; 128 MiB, which every device binds, where absent. */
   readonly bindingLimit?: number | undefined;
+  /** Tokens that a language model may choose, where its head has rows that only pad it. */
+  readonly vocabulary?: number | undefined;
 }
 
 /** Gives every output a value of its own that a kernel writes: no inputs, views or shared values. */
@@ -110,6 +113,7 @@ export function lower(module: Module, options: LowerOptions): Lowered {
   for (const node of graph.nodes) if (node.op === "input") inputBuffer(shared, node.name);
   const step = isCausal(graph) ? lowerEntry(shared, graph, "step", "recurrence") : undefined;
   if (step !== undefined && "unserved" in step) bug(`nothing runs one step of ${step.unserved.op}`);
+  const generate = step && lowerGenerate(shared, graph, options.vocabulary);
   const refused: Refusal[] = graph.nodes
     .filter((node) => node.op === "reverse")
     .slice(0, 1)
@@ -127,6 +131,7 @@ export function lower(module: Module, options: LowerOptions): Lowered {
   if (entries.length === 0) bug(`the model ${graph.name} runs in no mode that processes whole sequences`);
   const programs: VirtualProgram[] = [
     ...(step === undefined ? [] : [{ name: "step", prepare: step.prepare, body: step.body }]),
+    ...(generate === undefined ? [] : [{ name: "generate", ...generate.program }]),
     ...entries.flatMap(({ mode, whole, resume }) => [
       { name: `whole.${mode}`, prepare: whole.prepare, body: whole.body },
       ...(resume === undefined ? [] : [{ name: `resume.${mode}`, prepare: resume.prepare, body: resume.body }]),
@@ -153,7 +158,7 @@ export function lower(module: Module, options: LowerOptions): Lowered {
       format: 1,
       name: graph.name,
       maxLength: options.maxLength,
-      inputs: graph.nodes.flatMap((n) => (n.op === "input" ? [tensorSpec(n.name, n)] : [])),
+      inputs: graph.nodes.flatMap((n): TensorSpec[] => (n.op === "input" ? [inputSpec(graph, n)] : [])),
       outputs: graph.outputs.map((o) => tensorSpec(o.name, graph.nodes[o.value] ?? bug("no output"))),
       kernels: kernels.ordered.map(({ kernel, wgsl }) => ({
         name: kernel.name,
@@ -175,6 +180,7 @@ export function lower(module: Module, options: LowerOptions): Lowered {
       whole: byMode(({ mode }) => program(`whole.${mode}`)),
       resume: byMode(({ mode, resume }) => resume && program(`resume.${mode}`)),
       ...(step === undefined ? {} : { step: program("step") }),
+      ...(generate === undefined ? {} : { generate: { ...program("generate"), vocabulary: generate.vocabulary } }),
     },
     kernels: kernels.ordered.map((k) => k.kernel),
     tensors: shared.tensors,
@@ -182,16 +188,20 @@ export function lower(module: Module, options: LowerOptions): Lowered {
       whole: byMode((e) => e.whole.costs),
       resume: byMode((e) => e.resume?.costs),
       ...(step === undefined ? {} : { step: step.costs }),
+      ...(step === undefined || generate === undefined ? {} : { generate: { prepare: [], body: [...step.costs.body, ...generate.costs] } }),
     },
     memory: memory.slots,
     refused,
   };
 }
 
-const tensorSpec = (
-  name: string,
-  node: Node,
-): { name: string; dtype: "f32" | "i32"; dims: readonly (number | "B" | "L")[]; names: readonly string[] } => ({
+/** An input with what bounds its ids. */
+function inputSpec(graph: Graph, node: InputNode): TensorSpec {
+  const below = idsBelow(graph, graph.nodes.indexOf(node));
+  return { ...tensorSpec(node.name, node), ...(below === undefined ? {} : { below }) };
+}
+
+const tensorSpec = (name: string, node: Node): TensorSpec => ({
   name,
   dtype: node.type.dtype,
   dims: node.type.dims.map((d) => (isLength(d.size) && d.size !== "L" ? bug(`${name} has a length of ${d.size}`) : d.size)),

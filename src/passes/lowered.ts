@@ -52,6 +52,8 @@ export interface Lowered {
     readonly resume: Readonly<Partial<Record<Mode, ProgramCosts>>>;
     /** Absent where the model needs whole sequences. */
     readonly step?: ProgramCosts;
+    /** A step and the choice of the next token; there where the model is a language model. */
+    readonly generate?: ProgramCosts;
   };
   readonly memory: readonly MemorySlot[];
   readonly refused: readonly Refusal[];

@@ -101,6 +101,8 @@ export interface TensorInfo {
   readonly dtype: "f32" | "i32";
   /** `"B"` and `"L"` are known at run time. */
   readonly dims: readonly (number | "B" | "L")[];
+  /** Ids are whole numbers from 0 to below it; absent where the input holds none. */
+  readonly below?: number;
 }
 
 export interface ModelInfo {

@@ -1,5 +1,6 @@
 /** The way into a bundle: its plan becomes `load`. */
 import type { LoadedModel, LoadOptions } from "./api.ts";
+import { Engine } from "./engine.ts";
 import type { Makers } from "./executor.ts";
 import { Model } from "./model.ts";
 import type { Plan } from "./plan.ts";
@@ -14,5 +15,5 @@ export function createLoader<Inputs, Outputs, DeviceOutputs>(
   makers: Makers,
 ): (options?: LoadOptions) => Promise<LoadedModel<Inputs, Outputs, DeviceOutputs>> {
   return async (options = {}) =>
-    (await Model.load({ plan, base, makers }, options)) as unknown as LoadedModel<Inputs, Outputs, DeviceOutputs>;
+    new Model(await Engine.open({ plan, base, makers }, options)) as unknown as LoadedModel<Inputs, Outputs, DeviceOutputs>;
 }

@@ -1,7 +1,6 @@
 /** A loaded model: whole sequences, split where their batch is too large for one execution, and streams. */
-import type { ExecutionMode, LoadOptions, ModelInfo, RunOptions, StreamOptions } from "./api.ts";
-import type { Bundle } from "./engine.ts";
-import { Engine } from "./engine.ts";
+import type { ExecutionMode, ModelInfo, RunOptions, StreamOptions } from "./api.ts";
+import type { Engine } from "./engine.ts";
 import { InputError } from "./errors.ts";
 import type { Executor } from "./executor.ts";
 import type { Program } from "./plan.ts";
@@ -17,13 +16,8 @@ export class Model {
   readonly #engine: Engine;
   #session: Session | undefined;
 
-  private constructor(engine: Engine) {
+  constructor(engine: Engine) {
     this.#engine = engine;
-  }
-
-  /** Throws: NoWebGPUError, WeightsError, LimitError, DeviceLostError, the signal's reason. */
-  static async load(bundle: Bundle, options: LoadOptions): Promise<Model> {
-    return new Model(await Engine.open(bundle, options));
   }
 
   get device(): GPUDevice {
@@ -44,11 +38,9 @@ export class Model {
     return this.#engine.exclusive((executor) => this.#run(executor, given, options), options.signal);
   }
 
-  /** Throws: StreamError, InputError where `from` is not a state of this model. */
+  /** Throws: StreamError, InputError where an option is not what the model takes. */
   async stream(options: StreamOptions = {}): Promise<Stream> {
-    const batch = options.batch ?? options.from?.batch ?? 1;
-    if (!Number.isInteger(batch) || batch < 1) throw new InputError("batch", "B", `it is ${batch}; a positive integer is needed`);
-    return new Stream(this.#engine, batch, options.from);
+    return new Stream(this.#engine, options);
   }
 
   destroy(): void {

@@ -32,6 +32,8 @@ export interface TensorSpec {
   readonly dims: readonly (number | "B" | "L")[];
   /** The names of the dims, for messages. */
   readonly names: readonly string[];
+  /** Ids are below it; absent where they look nothing up. */
+  readonly below?: number;
 }
 
 /** A device buffer of the plan. `size` is in elements of 4 bytes. */
@@ -46,6 +48,8 @@ export type BufferSpec =
   | { readonly kind: "output"; readonly name: string }
   /** Recurrent state of a stream, zero at its start. */
   | { readonly kind: "state"; readonly name: string; readonly size: (d: Dims) => number }
+  /** How the next token is chosen, written by the caller. */
+  | { readonly kind: "settings"; readonly size: (d: Dims) => number }
   | { readonly kind: "temp"; readonly size: (d: Dims) => number };
 
 /** A call of one of the runtime's table makers (`tables.ts`), filling buffers of kind `table`. */
@@ -96,6 +100,15 @@ export interface Program {
   readonly body: readonly Dispatch[];
 }
 
+/**
+ * What follows a step of a language model: it chooses the id that comes after step `t` of `ids`, and stores it at `t + 1`
+ * where that is negative; -2 where the logits have no largest.
+ */
+export interface Generate extends Program {
+  /** Ids it chooses are below it. */
+  readonly vocabulary: number;
+}
+
 export interface Plan {
   readonly format: 1;
   readonly name: string;
@@ -116,6 +129,8 @@ export interface Plan {
   readonly resume: Readonly<Partial<Record<Mode, Program>>>;
   /** One time step `t` of the bound buffers, state in and out; absent where the model needs whole sequences. */
   readonly step?: Program;
+  /** There where the model is a language model: `ids` in, `logits` out, step by step. */
+  readonly generate?: Generate;
   /** The mode `run` takes where none is asked for. */
   readonly choose: (d: Dims) => Mode;
   /** The mode of a push; there where `step` is. */

@@ -54,14 +54,14 @@ export class Session implements Bindings {
   async execute({ program, stepwise, part, position, inputs, outputs, last, snapshot, signal }: Job): Promise<States | undefined> {
     const { executor } = this;
     const d = executor.dims(part.B, part.L, position);
-    await this.#allocate(["input", "output"], d, signal);
+    await this.allocate(["input", "output"], d, signal);
     await this.#write(part, inputs, signal);
     const kept = executor.plan.outputs.filter((spec) => outputs.has(spec.name) && (last || spec.dims.includes("L")));
     const states: Record<string, Float32Array> = {};
     const arrivals = [...this.#outputs(kept, part, outputs, d), ...(snapshot ? this.#states(d, states) : [])];
     const finish = (encoder: GPUCommandEncoder): void => {
       for (const spec of kept) {
-        const [source, target] = [this.#buffer("output", spec), outputs.get(spec.name)];
+        const [source, target] = [this.buffer("output", spec.name), outputs.get(spec.name)];
         if (isBuffer(target)) copyRuns(encoder, spec, part, (whole, at) => [source, at, target, whole]);
       }
     };
@@ -76,7 +76,7 @@ export class Session implements Bindings {
   /** Sets the states of `B` sequences: zero where none are given. */
   async setStates(B: number, states: States | undefined, signal: AbortSignal | undefined): Promise<void> {
     const { device, plan } = this.executor;
-    await this.#allocate(["state"], this.executor.dims(B, 1), signal);
+    await this.allocate(["state"], this.executor.dims(B, 1), signal);
     device.submit((encoder) => {
       for (const [index, spec] of plan.buffers.entries()) {
         const buffer = this.buffers.get(index);
@@ -103,7 +103,7 @@ export class Session implements Bindings {
   }
 
   /** Makes room for buffers of these kinds and dims. */
-  async #allocate(kinds: readonly BufferSpec["kind"][], d: Dims, signal: AbortSignal | undefined): Promise<void> {
+  async allocate(kinds: readonly BufferSpec["kind"][], d: Dims, signal: AbortSignal | undefined): Promise<void> {
     const { device, plan } = this.executor;
     const small = [...plan.buffers.entries()].filter(
       ([index, { kind }]) => kinds.includes(kind) && (this.buffers.get(index)?.size ?? 0) < this.executor.bytes(index, d),
@@ -128,7 +128,7 @@ export class Session implements Bindings {
     const { device, plan } = this.executor;
     for (const spec of plan.inputs) {
       const value = inputs.get(spec.name);
-      const buffer = this.#buffer("input", spec);
+      const buffer = this.buffer("input", spec.name);
       if (isBuffer(value)) {
         const copy = (): void => device.submit((encoder) => copyRuns(encoder, spec, part, (whole, at) => [value, whole, buffer, at]));
         await device.checked(copy, signal).catch((error: unknown) => {
@@ -149,7 +149,7 @@ export class Session implements Bindings {
       const value = outputs.get(spec.name);
       if (isBuffer(value) || !value) continue;
       yield {
-        source: this.#buffer("output", spec),
+        source: this.buffer("output", spec.name),
         bytes: 4 * product(sized(spec, d.B, d.L)),
         arrive: (data) => scatter(spec, part, data, value),
       };
@@ -164,8 +164,10 @@ export class Session implements Bindings {
     }
   }
 
-  #buffer(kind: "input" | "output", { name }: TensorSpec): GPUBuffer {
-    const buffer = this.buffers.get(this.executor.plan.buffers.findIndex((spec) => spec.kind === kind && spec.name === name));
+  /** The buffer of this kind, and of this name where kinds have several; `allocate` made it. */
+  buffer(kind: "input" | "output" | "settings", name?: string): GPUBuffer {
+    const isIt = (spec: BufferSpec): boolean => spec.kind === kind && (!("name" in spec) || spec.name === name);
+    const buffer = this.buffers.get(this.executor.plan.buffers.findIndex(isIt));
     if (!buffer) throw new Error(`bug: the plan lacks ${kind} ${name}`);
     return buffer;
   }

@@ -2,7 +2,7 @@
  * Sequences in progress. What a stream is, is on the host: the states at some position, and the inputs pushed since. The
  * states on the device follow from it, so that a lost device or a failed push costs a replay of at most `REPLAY` steps.
  */
-import type { PushOptions, SavedStream } from "./api.ts";
+import type { PushOptions, SavedStream, StreamOptions } from "./api.ts";
 import type { Attempt, Engine } from "./engine.ts";
 import { DeviceLostError, InputError, StreamError } from "./errors.ts";
 import type { Executor } from "./executor.ts";
@@ -13,64 +13,73 @@ import type { Given, Outputs, Values } from "./tensors.ts";
 import { isBuffer, readInputs } from "./tensors.ts";
 
 /** Time steps that may be replayed before the states are read back. */
-const REPLAY = 64;
+export const REPLAY = 64;
+
+/** States that were read back, zero where undefined, the position they belong to, and what the stream read since. */
+export interface Past {
+  readonly states: States | undefined;
+  readonly from: number;
+  readonly log: Entry[];
+}
+
+/** Host inputs, and whether they were read step by step, so that a replay gives the same numbers. */
+export type Entry = Given & { readonly stepwise?: boolean };
 
 /** Recurrent state of `batch` sequences. */
 export class Stream {
   readonly batch: number;
   readonly #engine: Engine;
+  /** What the stream is. */
+  protected past: Past = { states: undefined, from: 0, log: [] };
+  /** Time steps read. */
+  protected read = 0;
+  /** The position that the states of the session belong to. */
+  protected reached = 0;
   readonly #programs: Programs;
-  /** States that were read back, zero where undefined, and the position they belong to. */
-  #states: States | undefined;
-  #from = 0;
-  /** Host inputs pushed since. */
-  #log: Given[] = [];
-  #position = 0;
-  /** Holds the states at `#position`; undefined where they have to be made again. */
   #session: Session | undefined;
   #busy = false;
   #destroyed = false;
 
-  /** Throws: StreamError; InputError where `saved` is not a state of this model and batch. */
-  constructor(engine: Engine, batch: number, saved: SavedStream | undefined) {
+  /** Throws: StreamError; InputError where `from` is not a state of this model and batch. */
+  constructor(engine: Engine, { from, batch = from?.batch ?? 1 }: StreamOptions) {
+    if (!Number.isInteger(batch) || batch < 1) throw new InputError("batch", "B", `it is ${batch}; a positive integer is needed`);
     this.#engine = engine;
     this.#programs = programsOf(engine.plan);
     this.batch = batch;
-    this.#begin(saved && checkSaved(engine, saved, batch));
+    this.begin(from && checkSaved(engine, from, batch));
   }
 
   get position(): number {
-    return this.#position;
+    return this.read;
   }
 
   /** Throws: InputError, LimitError, DeviceLostError, the signal's reason. */
   async push(inputs: unknown, options: PushOptions & { readonly onDevice?: boolean } = {}): Promise<Outputs> {
     const given = readInputs(this.#engine.plan, inputs, this.batch, Infinity);
-    return this.#exclusive((executor) => this.#push(executor, given, options), options.signal);
+    return this.exclusive((executor) => this.pushGiven(executor, given, options), options.signal);
   }
 
   /** Throws: DeviceLostError. */
   async save(): Promise<SavedStream> {
-    return this.#exclusive(async (executor) => {
-      const session = await this.#revive(executor, undefined);
-      const states = await session.getStates(this.batch);
-      this.#keep(states);
-      return structuredClone({ format: 1 as const, model: this.#engine.hash, batch: this.batch, position: this.#position, states });
+    return this.exclusive(async (executor) => {
+      const session = await this.revive(executor, undefined);
+      this.keep(await session.getStates(this.batch));
+      return structuredClone(this.snapshot());
     });
   }
 
   /** Throws: InputError where `saved` is not a state of this model and batch. */
   async restore(saved: SavedStream): Promise<void> {
     const checked = checkSaved(this.#engine, saved, this.batch);
-    return this.#exclusive(async () => this.#begin(checked));
+    return this.exclusive(async () => this.begin(checked));
   }
 
   async fork(): Promise<Stream> {
-    return new Stream(this.#engine, this.batch, await this.save());
+    return new Stream(this.#engine, { from: await this.save() });
   }
 
   async reset(): Promise<void> {
-    return this.#exclusive(async () => this.#begin(undefined));
+    return this.exclusive(async () => this.begin(undefined));
   }
 
   destroy(): void {
@@ -78,10 +87,21 @@ export class Stream {
     if (!this.#busy) this.#drop();
   }
 
-  #begin(saved: SavedStream | undefined): void {
+  /** Starts anew from here. */
+  protected begin(saved: SavedStream | undefined): void {
     this.#drop();
-    this.#position = saved?.position ?? 0;
-    this.#keep(saved?.states);
+    this.read = saved?.position ?? 0;
+    this.past = { states: saved?.states, from: this.read, log: [] };
+  }
+
+  /** Takes these states as those at the position. */
+  protected keep(states: States | undefined): void {
+    this.past = { states, from: this.read, log: [] };
+  }
+
+  /** What its user saves, of the states just kept. */
+  protected snapshot(): SavedStream {
+    return { format: 1, model: this.#engine.hash, batch: this.batch, position: this.read, states: this.past.states ?? {} };
   }
 
   /** Forgets the states on the device. */
@@ -90,14 +110,8 @@ export class Stream {
     this.#session = undefined;
   }
 
-  /** Takes these states as those at the position. */
-  #keep(states: States | undefined): void {
-    this.#states = states;
-    this.#from = this.#position;
-    this.#log = [];
-  }
-
-  #exclusive<T>(work: (executor: Executor) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  /** Does `work` when all earlier calls of the model are done. */
+  protected exclusive<T>(work: (executor: Executor) => Promise<T>, signal?: AbortSignal): Promise<T> {
     return this.#engine.exclusive(async (executor) => {
       if (this.#destroyed) throw new DeviceLostError("the stream was destroyed");
       this.#busy = true;
@@ -113,50 +127,55 @@ export class Stream {
     }, signal);
   }
 
-  async #push(
+  protected async pushGiven(
     executor: Executor,
     given: Given,
     { onDevice = false, signal }: PushOptions & { readonly onDevice?: boolean },
   ): Promise<Outputs> {
-    const { B, L, values } = given;
-    const session = await this.#revive(executor, signal);
-    const replayed = this.#position + L - this.#from <= REPLAY ? copyOf(values) : undefined;
-    return withOutputs(executor, B, L, onDevice, async (outputs) => {
-      const states = await this.#advance(session, given, this.#position, outputs, !replayed, signal);
-      this.#position += L;
-      if (replayed) this.#log.push({ B, L, values: replayed });
-      else this.#keep(states);
-    });
+    const session = await this.revive(executor, signal);
+    return withOutputs(executor, given.B, given.L, onDevice, (outputs) => this.process(session, given, outputs, signal));
+  }
+
+  /** Reads `given` from the position on. */
+  protected async process(session: Session, given: Entry, outputs: Values, signal: AbortSignal | undefined): Promise<void> {
+    const { L, values } = given;
+    const replayed = this.read + L - this.past.from <= REPLAY ? copyOf(values) : undefined;
+    const states = await this.#advance(session, given, this.read, outputs, !replayed, signal);
+    this.read += L;
+    this.reached = this.read;
+    if (replayed) this.past.log.push({ ...given, values: replayed });
+    else this.keep(states);
   }
 
   /** A session whose states are those at the position. */
-  async #revive(executor: Executor, signal: AbortSignal | undefined): Promise<Session> {
-    if (this.#session?.executor === executor) return this.#session;
+  protected async revive(executor: Executor, signal: AbortSignal | undefined): Promise<Session> {
+    if (this.#session?.executor === executor && this.reached === this.read) return this.#session;
     this.#drop();
     const session = (this.#session = new Session(executor));
-    await session.setStates(this.batch, this.#states, signal);
-    let position = this.#from;
-    for (const given of this.#log) {
+    await session.setStates(this.batch, this.past.states, signal);
+    let position = this.past.from;
+    for (const given of this.past.log) {
       await this.#advance(session, given, position, new Map(), false, signal);
       position += given.L;
     }
+    this.reached = this.read;
     return session;
   }
 
   /** Processes all of `given`, in parts where it is too long for one execution. */
   async #advance(
     session: Session,
-    given: Given,
+    given: Entry,
     from: number,
     outputs: Values,
     snapshot: boolean,
     signal: AbortSignal | undefined,
   ): Promise<States | undefined> {
-    const { B, L: length, values } = given;
+    const { B, L: length, values, stepwise } = given;
     let states: States | undefined;
     for (let t = 0, L = 0; t < length; t += L) {
       const position = from + t;
-      const fit = this.#fit(session.executor, length - t, position);
+      const fit = this.#fit(session.executor, length - t, position, stepwise);
       L = fit.size;
       const part = { b: 0, t, B, L, of: { B, L: length } };
       const last = t + L === length;
@@ -166,7 +185,7 @@ export class Stream {
   }
 
   /** The most steps that one execution takes of `left`, and how. Throws: LimitError where not even one fits. */
-  #fit(executor: Executor, left: number, position: number): Attempt & { readonly stepwise: boolean } {
+  #fit(executor: Executor, left: number, position: number, steps = false): Attempt & { readonly stepwise: boolean } {
     const { plan } = this.#engine;
     const { period } = plan;
     return this.#engine.fit(executor, Math.min(left, plan.maxLength), (most) => {
@@ -174,7 +193,7 @@ export class Stream {
       const size = begun || most < period ? Math.min(most, period - begun) : most - (most % period);
       const d = executor.dims(this.batch, size, position);
       const { step, chooseResume } = this.#programs;
-      const resume = size % period ? undefined : plan.resume[chooseResume(d)];
+      const resume = steps || size % period ? undefined : plan.resume[chooseResume(d)];
       return { size, d, program: resume ?? step, stepwise: !resume };
     });
   }

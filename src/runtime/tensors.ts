@@ -84,9 +84,16 @@ function readTensor(
   const wanted = spec.dtype === "f32" ? "Float32Array" : "Int32Array";
   const kind = data === undefined ? "missing" : Object.prototype.toString.call(data).slice(8, -1);
   if (!isBuffer(data) && kind !== wanted) throw new InputError(spec.name, undefined, `it is ${kind}; a ${wanted} or a GPUBuffer is needed`);
+  if (!isBuffer(data) && spec.below !== undefined) checkIds(spec.name, data as HostArray, spec.below);
   if (dims !== undefined && !(Array.isArray(dims) && dims.every((dim) => Number.isInteger(dim) && dim > 0)))
     throw new InputError(spec.name, undefined, "its dims are to be positive integers");
   return { data: data as HostArray | GPUBuffer, dims: dims as readonly number[] | undefined };
+}
+
+/** Throws: InputError where one is no whole number from 0 to below `below`. */
+export function checkIds(name: string, ids: readonly number[] | Float32Array | Int32Array, below: number): void {
+  for (const [i, id] of ids.entries())
+    if (!(id >>> 0 === id && id < below)) throw new InputError(name, undefined, `value ${i} is ${id}; ids are from 0 to ${below - 1}`);
 }
 
 type Known = { B: number | undefined; L: number | undefined };

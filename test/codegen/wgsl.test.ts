@@ -103,6 +103,7 @@ describe("expressions", () => {
     expect(printed((x) => kit.float(x))).toBe("f32(x)");
     expect(printed((x) => kit.uint(x))).toBe("u32(x)");
     expect(printed((x) => kit.unary("rsqrt", x))).toBe("inverseSqrt(x)");
+    expect(printed((x) => kit.fromBits(kit.bitxor(kit.bits(x), 0xffffffff)))).toBe("bitcast<f32>(bitcast<u32>(x) ^ 4294967295u)");
   });
 
   test("dims, overrides, lanes, workgroups and components", () => {

@@ -15,7 +15,7 @@ export interface Lane {
 export type Value = (lane: Lane) => number;
 
 const truth = (b: boolean): number => (b ? 1 : 0);
-const free = new Set<KFn>(["neg", "select", "float", "uint"]);
+const free = new Set<KFn>(["neg", "select", "float", "uint", "frombits"]);
 
 /** Integer arithmetic as WGSL defines it: modulo 2^32, and x / 0 = x, x % 0 = 0. */
 const integers: Partial<Record<KFn, (a: number, b: number) => number>> = {
@@ -28,6 +28,7 @@ const integers: Partial<Record<KFn, (a: number, b: number) => number>> = {
   shr: (a, b) => a >>> (b & 31),
   bitand: (a, b) => a & b,
   bitor: (a, b) => a | b,
+  bitxor: (a, b) => a ^ b,
   min: Math.min,
   max: Math.max,
 };
@@ -57,6 +58,8 @@ export function evaluateCall(counts: { flops: number }, fn: KFn, type: KType, fr
   if (fn === "half") return (lane) => fromHalf(a(lane) & 0xffff);
   if (fn === "float") return (lane) => Math.fround(a(lane));
   if (fn === "uint") return from === "f32" ? (lane) => Math.min(Math.max(Math.trunc(a(lane)), 0), 2 ** 32 - 1) : (lane) => a(lane) >>> 0;
+  if (fn === "bits") return (lane) => new Uint32Array(Float32Array.of(a(lane)).buffer)[0] ?? 0;
+  if (fn === "frombits") return (lane) => new Float32Array(Uint32Array.of(a(lane)).buffer)[0] ?? 0;
   if (type === "u32" || type === "i32") {
     const operation = integers[fn] ?? fail(`no ${fn} of integers`);
     return type === "u32" ? (lane) => operation(a(lane), b(lane)) >>> 0 : (lane) => operation(a(lane), b(lane)) | 0;

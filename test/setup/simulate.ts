@@ -63,7 +63,7 @@ class Simulation {
       this.#memory.set(buffer.name, watched);
     });
     this.#shared = kernel.shared.map(({ name, type, size }) => {
-      const watched = new Watched(name, new Float32Array(widthOf(type) * this.#constant(size)), violation);
+      const watched = new Watched(name, memoryOf(type, this.#constant(size)), violation);
       this.#memory.set(name, watched);
       return watched;
     });
@@ -286,6 +286,10 @@ function assign(slot: number, [only, ...rest]: readonly Value[]): Step {
     for (const [i, value] of all.entries()) lane.slots[slot + i] = value(lane);
   };
 }
+
+/** Workgroup memory of so many elements. */
+const memoryOf = (type: KType, size: number): Words =>
+  type === "u32" ? new Uint32Array(size) : type === "i32" ? new Int32Array(size) : new Float32Array(widthOf(type) * size);
 
 const widthOf = (type: KType): number => (type === "vec4f" || type === "vec4u" ? 4 : 1);
 /** The type of one of an expression's numbers. */

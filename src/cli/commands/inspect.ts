@@ -43,7 +43,7 @@ async function inspectBundle(folder: string, given: Given, terminal: Terminal): 
   const { graph, constants } = await bundleReference(folder, manifest);
   const modules = new Map<string, Module>();
   const onPass = (pass: Pass, module: Module): void => void modules.set(pass.name, module);
-  const compiled = await compileGraph(graph, constants, { maxLength: manifest.maxLength, onPass });
+  const compiled = await compileGraph(graph, constants, { maxLength: manifest.maxLength, vocabulary: manifest.vocabulary, onPass });
   const noted = { ...compiled, manifest: { ...compiled.manifest, notes: manifest.notes } };
   // The places in a bundle are those of somebody's machine: no file of this one is opened for them.
   await show({ compiled: noted, modules, sourceLine: () => undefined }, given, terminal);

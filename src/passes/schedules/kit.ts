@@ -31,11 +31,11 @@ function pair(a: Operand, b: Operand): readonly [KExpr, KExpr] {
 function foldU32(fn: KFn, a: number, b: number): number | undefined {
   switch (fn) {
     case "add":
-      return a + b;
+      return (a + b) >>> 0;
     case "sub":
-      return a >= b ? a - b : undefined;
+      return (a - b) >>> 0;
     case "mul":
-      return a * b;
+      return Math.imul(a, b) >>> 0;
     case "div":
       return b > 0 ? Math.floor(a / b) : undefined;
     case "mod":
@@ -88,17 +88,23 @@ export const ge = (a: Operand, b: Operand): KExpr => binary("ge", a, b, "bool");
 export const gt = (a: Operand, b: Operand): KExpr => binary("gt", a, b, "bool");
 export const eq = (a: Operand, b: Operand): KExpr => binary("eq", a, b, "bool");
 export const and = (a: KExpr, b: KExpr): KExpr => binary("and", a, b, "bool");
+export const or = (a: KExpr, b: KExpr): KExpr => binary("or", a, b, "bool");
 export const min = (a: Operand, b: Operand): KExpr => binary("min", a, b);
 export const max = (a: Operand, b: Operand): KExpr => binary("max", a, b);
 export const shl = (a: Operand, b: Operand): KExpr => binary("shl", a, b);
 export const shr = (a: Operand, b: Operand): KExpr => binary("shr", a, b);
 export const bitand = (a: Operand, b: Operand): KExpr => binary("bitand", a, b);
+export const bitxor = (a: Operand, b: Operand): KExpr => binary("bitxor", a, b);
 export const neg = (a: KExpr): KExpr => ({ op: "call", type: a.type, fn: "neg", args: [a] });
 /** The type of as many numbers as `a` has words. */
 const floatsOf = (a: KExpr): KType => (a.type === "vec4u" ? "vec4f" : "f32");
 export const float = (a: KExpr): KExpr => ({ op: "call", type: floatsOf(a), fn: "float", args: [a] });
 export const half = (a: KExpr): KExpr => ({ op: "call", type: floatsOf(a), fn: "half", args: [a] });
 export const uint = (a: KExpr): KExpr => ({ op: "call", type: "u32", fn: "uint", args: [a] });
+/** The u32 of the same bits as an f32. */
+export const bits = (a: KExpr): KExpr => ({ op: "call", type: "u32", fn: "bits", args: [a] });
+/** The f32 of the same bits as a u32. */
+export const fromBits = (a: KExpr): KExpr => ({ op: "call", type: "f32", fn: "frombits", args: [a] });
 export const select = (cond: KExpr, a: KExpr, b: KExpr): KExpr => ({ op: "call", type: a.type, fn: "select", args: [cond, a, b] });
 export const unary = (fn: KFn, a: KExpr): KExpr => ({ op: "call", type: a.type, fn, args: [a] });
 /** The four numbers of a `vec4f` variable. */

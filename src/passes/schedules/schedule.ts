@@ -17,7 +17,7 @@ import {
 } from "../../ir/graph.ts";
 import type { Kernel, KExpr } from "../../ir/kernel.ts";
 import type { Mode } from "../../runtime/plan.ts";
-import { add, dim, div, fromExpr, group, type KernelBuilder, lane, lt, mul, sub, u32 } from "./kit.ts";
+import { add, dim, div, fromExpr, group, type KernelBuilder, lane, lt, mul, type Operand, sub, u32 } from "./kit.ts";
 import type { Weight } from "./weight.ts";
 
 /** A number, or JavaScript source over `d`. */
@@ -251,15 +251,15 @@ export function flopsOf(expr: Expr | undefined): number {
  * Joins one value a lane into one, known to every lane: the first eight lanes each join their
  * eighth, then lane 0 theirs. Two barriers, where a binary tree has one a level. `lanes` is a multiple of 8.
  */
-export function joinLanes(k: KernelBuilder, scratch: string, lanes: number, value: KExpr, join: (a: KExpr, b: KExpr) => KExpr): KExpr {
-  const joined = (first: KExpr, count: number, stride: number): KExpr => {
+export function joinLanes(k: KernelBuilder, scratch: string, lanes: Operand, value: KExpr, join: (a: KExpr, b: KExpr) => KExpr): KExpr {
+  const joined = (first: KExpr, count: KExpr, stride: number): KExpr => {
     const total = k.var("joined", k.loadShared(scratch, first));
     k.for("part", 1, count, (part) => k.assign(total, join(total, k.loadShared(scratch, add(first, mul(part, stride))))));
     return total;
   };
   k.storeShared(scratch, lane, value);
   k.barrier();
-  k.if(lt(lane, 8), () => k.storeShared(scratch, lane, joined(lane, lanes / 8, 8)));
+  k.if(lt(lane, 8), () => k.storeShared(scratch, lane, joined(lane, div(lanes, 8), 8)));
   k.barrier();
-  return joined(u32(0), 8, 1);
+  return joined(u32(0), u32(8), 1);
 }
