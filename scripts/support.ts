@@ -4,6 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { compileGraph } from "../src/compile.ts";
+import * as attention from "../src/dsl/attention.ts";
 import * as dsl from "../src/dsl/index.ts";
 import * as layers from "../src/dsl/layers.ts";
 import * as pointwise from "../src/dsl/pointwise.ts";
@@ -88,7 +89,7 @@ export async function supportTables(): Promise<string> {
   return [
     families_,
     rules,
-    `Layers: ${names(layers)}. Shape, time and pooling: ${names({ ...shape, ...time })}. Pointwise: ${names(pointwise)}, and any arrow of yours through ${code("pointwise")}.`,
+    `Layers: ${names({ ...layers, ...attention })}. Shape, time and pooling: ${names({ ...shape, ...time })}. Pointwise: ${names(pointwise)}, and any arrow of yours through ${code("pointwise")}.`,
     `Blocks and backbones, from ${code("recurve/models")}: ${Object.keys(models).sort().map(code).join(", ")}.`,
     table(
       ["naming scheme", "checkpoints", "source"],

@@ -79,7 +79,7 @@ export interface Manifest {
   readonly modes: readonly Mode[];
   /** Why which mode runs which length. */
   readonly reasons: { readonly whole: readonly string[]; readonly resume: readonly string[] };
-  /** Kernels of each entry point with their costs for one sequence of `length` steps. */
+  /** Kernels of each entry point with their costs for one sequence of `length` steps; of a step, for the last of them. */
   readonly costs: { readonly length: number; readonly programs: Readonly<Record<string, readonly KernelReport[]>> };
   readonly shards: readonly {
     readonly file: string;
@@ -103,7 +103,7 @@ export const referenceLength = (maxLength: number): number => Math.min(maxLength
 function reportCosts(lowered: Lowered): Manifest["costs"] {
   const length = referenceLength(lowered.plan.maxLength);
   const rows = (costs: ProgramCosts, L: number, steps = false): readonly KernelReport[] => {
-    const d = dimsFor(1, L);
+    const d = { ...dimsFor(1, L), pos: steps ? length - 1 : 0 };
     return costs.body.flatMap((cost) => {
       const total = estimate([cost], d, steps);
       const { flops, bytes, minimum } = total;

@@ -91,7 +91,7 @@ function choiceOf(entry: string, { thresholds, table }: ModeChoice, length: numb
 function dispatchesOf({ lowered }: Compiled, plan: Plan, d: Dims): InspectDispatch[] {
   const programs: (readonly [string, Program | undefined, ProgramCosts, Dims])[] = [
     ...Object.entries(lowered.costs.whole).map(([mode, costs]) => [mode, plan.whole[mode as keyof Plan["whole"]], costs, d] as const),
-    ...(lowered.costs.step === undefined ? [] : [["step", plan.step, lowered.costs.step, dimsFor(1, 1)] as const]),
+    ...(lowered.costs.step === undefined ? [] : [["step", plan.step, lowered.costs.step, { ...dimsFor(1, 1), pos: d.L - 1 }] as const]),
   ];
   return programs.flatMap(([entry, program, costs, at]) => {
     if (program === undefined) return [];

@@ -1,4 +1,5 @@
 /** What a model file imports as `recurve`: the layers, the declarations, and the types of tensors. */
+export { attention, type AttentionOptions, type RopeOptions } from "./attention.ts";
 export { diag, mat, matOf, minus, neg, over, plus, sq, times, type Entry, type Matrix, type Scalar } from "./entries.ts";
 export type { Discretization, FamilyOptions } from "./family-layer.ts";
 export { shift, type ShiftOptions } from "./fir.ts";

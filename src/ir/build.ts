@@ -2,6 +2,7 @@
 import { bug, type Loc } from "./error.ts";
 import type { Expr } from "./expr.ts";
 import type {
+  AttentionNode,
   Axis,
   CumulateNode,
   Dim,
@@ -18,6 +19,9 @@ import type {
 } from "./graph.ts";
 import { inferType } from "./infer.ts";
 
+/** What an attention node is beside its arguments. */
+export type AttentionForm = Pick<AttentionNode, "heads" | "kvHeads" | "scale" | "window" | "rope">;
+
 export interface GraphBuilder {
   readonly input: (name: string, type: TensorType, loc?: Loc) => ValueId;
   readonly param: (name: string, dims: readonly Dim[], init?: Init, loc?: Loc) => ValueId;
@@ -30,6 +34,7 @@ export interface GraphBuilder {
   /** `args`: x, then what the form says. */
   readonly ssm: (form: SsmForm, args: readonly ValueId[], loc?: Loc) => ValueId;
   readonly conv: (x: ValueId, w: ValueId, loc?: Loc, axis?: Axis) => ValueId;
+  readonly attention: (args: readonly [q: ValueId, k: ValueId, v: ValueId], form: AttentionForm, loc?: Loc) => ValueId;
   readonly embed: (ids: ValueId, table: ValueId, loc?: Loc) => ValueId;
   /** With a step: every `step`-th channel from `start`, `size` of them. */
   readonly slice: (x: ValueId, start: number, size: number, loc?: Loc, step?: number) => ValueId;
@@ -79,6 +84,11 @@ export function graphBuilder(name: string): GraphBuilder {
     ssm: (form, args, loc) => add({ op: "ssm", form, args, loc, type: inferType({ op: "ssm", form, args, loc }, types(args)) }),
     conv: (x, w, loc, axis) =>
       add({ op: "conv", axis, args: [x, w], loc, type: inferType({ op: "conv", args: [x, w], loc }, types([x, w])) }),
+    attention: (args, { heads, kvHeads, scale, window, rope }, loc) => {
+      const bounds = { ...(window === undefined ? {} : { window }), ...(rope === undefined ? {} : { rope }) };
+      const node = { op: "attention", heads, kvHeads, scale, ...bounds, args, loc } as const;
+      return add({ ...node, type: inferType(node, types(args)) });
+    },
     embed: (ids, table, loc) =>
       add({ op: "embed", args: [ids, table], loc, type: inferType({ op: "embed", args: [ids, table], loc }, types([ids, table])) }),
     slice: (x, start, size, loc, step) => {

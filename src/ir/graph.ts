@@ -98,6 +98,29 @@ export interface Axis {
   readonly size: number;
   readonly stride: number;
 }
+/**
+ * Causal softmax attention of grouped queries; args: q `[B L heads*D]`, k, v `[B L kvHeads*D]`. Query head h reads head
+ * floor(h kvHeads / heads) of k and v: y_t = sum_s softmax_s(scale q_t . k_s) v_s over the steps s up to t.
+ */
+export interface AttentionNode extends Anchor {
+  readonly op: "attention";
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly scale: number;
+  /** Steps that a query sees, its own included; all so far where absent. */
+  readonly window?: number | undefined;
+  /** Where absent, no step knows its place. */
+  readonly rope?: Rope | undefined;
+}
+/**
+ * Rotary places: in the first `dims` channels of each head of q and k, pair i is turned by the angle t base^(-2i/dims), t
+ * counted from the stream's start. Pair i is channels i and i + dims/2, or 2i and 2i + 1 where interleaved.
+ */
+export interface Rope {
+  readonly dims: number;
+  readonly base: number;
+  readonly interleaved: boolean;
+}
 /** Rows of a table; args: ids i32 `[B L]`, table `[V H]`. */
 export interface EmbedNode extends Anchor {
   readonly op: "embed";
@@ -177,6 +200,7 @@ export type Node =
   | PoolNode
   | SsmNode
   | ConvNode
+  | AttentionNode
   | EmbedNode
   | SliceNode
   | ConcatNode
@@ -188,7 +212,7 @@ export type Node =
   | RotateNode;
 export type Op = Node["op"];
 export type NodeOf<K extends Op> = Extract<Node, { op: K }>;
-export type AnchorNode = MatmulNode | NormNode | PoolNode | SsmNode | ConvNode | EmbedNode | UnpackNode;
+export type AnchorNode = MatmulNode | NormNode | PoolNode | SsmNode | ConvNode | AttentionNode | EmbedNode | UnpackNode;
 
 /** How A is laid out; decides which modes exist. */
 export type Structure = "dense" | "diagonal" | "dplr";
@@ -336,6 +360,8 @@ export function ownArity(node: AnchorNode): number {
     case "conv":
     case "embed":
       return 2;
+    case "attention":
+      return 3;
     case "norm":
     case "pool":
     case "unpack":
@@ -355,7 +381,7 @@ export function axisOf(node: Node): Axis | undefined {
 }
 
 export function isAnchor(node: Node): node is AnchorNode {
-  return ["matmul", "norm", "pool", "ssm", "conv", "embed", "unpack"].includes(node.op);
+  return ["matmul", "norm", "pool", "ssm", "conv", "attention", "embed", "unpack"].includes(node.op);
 }
 
 /** One extent: a number, one of several, or any (a rank, which only the operand itself tells). */

@@ -2,6 +2,7 @@
 import { CompileError, type Loc } from "./error.ts";
 import { arityOf } from "./expr.ts";
 import {
+  type AttentionNode,
   type Dim,
   type Extent,
   isLength,
@@ -144,6 +145,46 @@ function resampled(x: TensorType, node: Untyped<PackNode> | Untyped<UnpackNode>)
   return { dtype: x.dtype, dims: x.dims.map((d, i) => (i === 1 ? { ...d, size } : i === 2 ? { ...d, size: width } : d)) };
 }
 
+function attentionType(node: Untyped<AttentionNode>, args: readonly TensorType[]): TensorType {
+  const { heads, kvHeads, window, rope, loc } = node;
+  const [q, k, v] = args;
+  if (q === undefined || k === undefined || v === undefined) mismatch("attention needs q, k and v", "pass it three sequences", loc);
+  for (const type of [q, k, v]) needSequence(type, "attention", loc);
+  for (const [what, count] of [
+    ["heads", heads],
+    ["kvHeads", kvHeads],
+    ["a window", window ?? 1],
+  ] as const)
+    if (!Number.isInteger(count) || count < 1) mismatch(`attention with ${what} of ${count}`, "give a whole number, at least 1", loc);
+  const channels = channelsOf(q, "the queries of attention", loc);
+  const width = channels / heads;
+  if (!Number.isInteger(width)) mismatch(`${channels} channels of q are no ${heads} heads`, "make the width of q a multiple of heads", loc);
+  if (heads % kvHeads !== 0)
+    mismatch(`${heads} heads of q cannot share ${kvHeads} heads of k and v`, "make heads a multiple of kvHeads", loc);
+  for (const [name, type] of [
+    ["k", k],
+    ["v", v],
+  ] as const)
+    if (channelsOf(type, "attention", loc) !== kvHeads * width)
+      mismatch(
+        `heads of q have ${width} channels, so ${kvHeads} of ${name} have ${kvHeads * width}; it is ${formatDims(type.dims)}`,
+        `make the width of ${name} kvHeads times that of a head of q`,
+        loc,
+      );
+  if (![k, v].every((type) => sameDims(type.dims.slice(0, 2), q.dims.slice(0, 2))))
+    mismatch("q, k and v of attention have steps of different rates", "bring them to one rate, with pack() or unpack()", loc);
+  checkRope(rope, width, loc);
+  if (!Number.isFinite(node.scale)) mismatch(`attention with a scale of ${node.scale}`, "give a finite number", loc);
+  return { dtype: "f32", dims: q.dims };
+}
+
+function checkRope(rope: AttentionNode["rope"], width: number, loc: Loc | undefined): void {
+  if (rope === undefined) return;
+  if (!Number.isInteger(rope.dims / 2) || rope.dims < 2 || rope.dims > width)
+    mismatch(`rotary places in ${rope.dims} of a head's ${width} channels`, "turn an even number of them, at most all", loc);
+  if (!(rope.base > 0 && rope.base < Infinity)) mismatch(`rotary places of base ${rope.base}`, "give a number above 0, such as 10000", loc);
+}
+
 function ssmType(form: SsmForm, args: readonly TensorType[], loc: Loc | undefined): TensorType {
   const x = args[0] ?? mismatch("ssm has no input", "pass it a sequence", loc);
   needSequence(x, "ssm", loc);
@@ -254,6 +295,8 @@ function baseArity(node: UntypedNode): number {
     case "conv":
     case "embed":
       return 2;
+    case "attention":
+      return 3;
     case "norm":
     case "pool":
     case "unpack":
@@ -299,6 +342,8 @@ function baseType(
         );
       return { dtype: "f32", dims: x.dims };
     }
+    case "attention":
+      return attentionType(node, args);
     case "embed": {
       if (x.dtype !== "i32") mismatch("embedding ids must be i32", "declare the input with tokens()", node.loc);
       if (second?.dims.length !== 2) mismatch("an embedding table is [V H]", "give it vocabulary and width", node.loc);

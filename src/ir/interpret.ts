@@ -48,6 +48,7 @@ import {
   type Span,
   type Value,
 } from "./loops.ts";
+import { attention } from "./attention.ts";
 import { rateOfType } from "./infer.ts";
 import { selective } from "./selective.ts";
 import { scaledLegs } from "./scaled-legs.ts";
@@ -68,6 +69,7 @@ export type SystemEvaluator = (
  * - dense ssm `[B][n][H]`: x_n after the last step; of a family with M inputs `[B][n][H/M]`; scaled ssm: x_n / sqrt(2 n + 1)
  * - ssm of a family that is one system of all channels `[B][2 n + (0: real, 1: imaginary)]`: x_n after the last step
  * - conv `[B][K-1][H]`: the last K-1 inputs, oldest first
+ * - attention `[B][n][keys, values]`: those of the steps so far, of a window its last ones, keys turned to their places
  * - pool `[B][H]`: mean: the running sum; max: the running maximum; last, first: that value
  * - selective ssm `[B][n][H P]`: S after the last step
  * - cumulate `[B][H]`: its last value
@@ -186,6 +188,9 @@ function anchor(run: Run, node: AnchorNode, id: ValueId, args: readonly Value[])
     case "conv":
       if (node.axis === undefined) run.after.set(id, conv(span, x, at(args, 1), y, before));
       else convAlong(x, at(args, 1), y, node.axis);
+      break;
+    case "attention":
+      run.after.set(id, attention(span, node, { q: x, k: at(args, 1), v: at(args, 2) }, y, before));
       break;
     case "embed":
       embed(x, at(args, 1), y);

@@ -215,6 +215,17 @@ const parsers: { readonly [K in Op]: (c: Cursor, type: TensorType) => Node } = {
   pool: (c, type) => ({ op: "pool", type, kind: c.oneOf(["mean", "max", "last", "first"]), args: c.values(), post: undefined }),
   ssm: (c, type) => ({ op: "ssm", type, form: parseForm(c), args: c.values(), post: undefined }),
   conv: (c, type) => ({ op: "conv", type, ...(c.tries("axis=") ? { axis: parseAxis(c) } : {}), args: c.values(), post: undefined }),
+  attention: (c, type) => ({
+    op: "attention",
+    type,
+    heads: c.attribute("heads"),
+    kvHeads: c.attribute("kvHeads"),
+    scale: c.attribute("scale"),
+    ...(c.tries("window=") ? { window: c.number64() } : {}),
+    ...(c.tries("rope=") ? { rope: { dims: c.number64(), base: c.attribute("base"), interleaved: c.tries("interleaved") } } : {}),
+    args: c.values(),
+    post: undefined,
+  }),
   embed: (c, type) => ({ op: "embed", type, args: c.values(), post: undefined }),
   slice: (c, type) => ({
     op: "slice",

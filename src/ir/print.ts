@@ -94,6 +94,13 @@ const attributePrinters: { readonly [K in Op]: (node: NodeOf<K>) => string[] } =
   pool: (node) => [node.kind],
   ssm: (node) => printForm(node.form),
   conv: (node) => (node.axis === undefined ? [] : [`axis=${node.axis.size}`, `stride=${node.axis.stride}`]),
+  attention: ({ heads, kvHeads, scale, window, rope }) => [
+    `heads=${heads}`,
+    `kvHeads=${kvHeads}`,
+    `scale=${printNumber(scale)}`,
+    ...(window === undefined ? [] : [`window=${window}`]),
+    ...(rope === undefined ? [] : [`rope=${rope.dims}`, `base=${printNumber(rope.base)}`, ...(rope.interleaved ? ["interleaved"] : [])]),
+  ],
   embed: () => [],
   slice: (node) => [`start=${node.start}`, ...(node.step === undefined ? [] : [`step=${node.step}`])],
   concat: () => [],

@@ -23,6 +23,7 @@ import type { Module, Pass, PassContext } from "./pass.ts";
 
 /** Whether an op may read so many values beyond its own operands in its epilogue: a stage has 8 storage buffers. */
 function hasRoom(graph: Graph, node: AnchorNode, extras: readonly ValueId[]): boolean {
+  if (node.op === "attention") return extras.length <= 3;
   if (node.op !== "ssm") return extras.length <= 4;
   if (node.form.stage !== "selective") return extras.length <= 3;
   // Its operands are often parts of one value; result and state take two more.

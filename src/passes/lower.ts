@@ -89,6 +89,9 @@ function gridOf(node: Node): number[] {
   return axis === undefined ? [] : [axis.size * axis.stride * rateOfType(node.type)];
 }
 
+/** Whether a stream keeps something of every step. */
+const remembersAll = (node: Node): boolean => node.op === "attention" && node.window === undefined;
+
 /** The modes in which a stream can process many steps at once. */
 export const parallelModes: readonly Mode[] = ["convolution", "scan", "chunked"];
 
@@ -175,6 +178,7 @@ export function lower(module: Module, options: LowerOptions): Lowered {
         ...(request.perM === true ? { perM: true } : {}),
         ...(rate === 1 ? {} : { rate: rateNumber(shared, rate) }),
       })),
+      ...(step !== undefined && graph.nodes.some(remembersAll) ? { context: options.maxLength } : {}),
       rates: shared.rates.map(dimsAtRate),
       period: periodOf([...shared.rates, ...graph.nodes.flatMap(gridOf)]),
       whole: byMode(({ mode }) => program(`whole.${mode}`)),

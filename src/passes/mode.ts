@@ -145,9 +145,9 @@ export function chooseModes(lowered: Lowered, forced: Mode | undefined): Choices
   return step === undefined ? { whole } : { whole, resume: chooseAmong(candidates("resume"), maxLength) };
 }
 
-/** A sequence of `length` steps by the program of one. */
+/** A sequence of `length` steps by the program of one, at their mean place: some steps cost more the more lie behind them. */
 function stepped({ body }: ProgramCosts, length: number): ModeCost {
-  const step = estimate(body, dimsFor(1, 1), true);
+  const step = estimate(body, { ...dimsFor(1, 1), pos: Math.floor((length - 1) / 2) }, true);
   const sums = {
     dispatches: step.dispatches * length,
     flops: step.flops * length,

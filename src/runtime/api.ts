@@ -83,6 +83,7 @@ export interface ModelStream<Inputs, Outputs, DeviceOutputs> {
   /**
    * Processes the next time steps; any chunking gives the same numbers. Outputs without a length are those after the last
    * step. A push that fails or is aborted leaves the stream as it was before.
+   * Throws: InputError where the stream would become longer than the model's `context`.
    */
   push(inputs: Inputs, options?: PushOptions): Promise<Outputs>;
   push(inputs: Inputs, options: PushOptions & { readonly onDevice: true }): Promise<DeviceOutputs>;
@@ -110,8 +111,10 @@ export interface ModelInfo {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
   readonly modes: readonly ExecutionMode[];
-  /** The longest sequence `run` takes; streams have no end. */
+  /** The longest sequence `run` takes. */
   readonly maxLength: number;
+  /** The most time steps of a stream, where attention remembers every one of them; absent where streams have no end. */
+  readonly context?: number;
   /** What the length of a sequence that `run` takes is a multiple of; streams take any. 1 where every length will do. */
   readonly period: number;
   readonly adapter: { readonly vendor: string; readonly architecture: string; readonly device: string; readonly description: string };

@@ -25,10 +25,11 @@ export class Model {
   }
 
   get info(): ModelInfo {
-    const { name, inputs, outputs, maxLength, whole, step, period } = this.#engine.plan;
+    const { name, inputs, outputs, maxLength, context, whole, step, period } = this.#engine.plan;
     const modes = [...new Set([...Object.keys(whole), ...(step ? ["recurrence"] : [])])] as ExecutionMode[];
     const { vendor = "", architecture = "", device = "", description = "" } = (this.device.adapterInfo as GPUAdapterInfo | undefined) ?? {};
-    return { name, inputs, outputs, modes, maxLength, period, adapter: { vendor, architecture, device, description } };
+    const end = context === undefined ? {} : { context };
+    return { name, inputs, outputs, modes, maxLength, ...end, period, adapter: { vendor, architecture, device, description } };
   }
 
   /** Throws: InputError, LimitError, DeviceLostError, the signal's reason. */

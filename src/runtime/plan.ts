@@ -114,6 +114,8 @@ export interface Plan {
   readonly name: string;
   /** The longest sequence one execution takes. */
   readonly maxLength: number;
+  /** The most time steps of a stream, where it remembers every one of them; absent where streams have no end. */
+  readonly context?: number;
   /** The dims of sequences of each rate: length, position and FFT; the first are as given. */
   readonly rates: readonly ((d: Dims) => Dims)[];
   /** Steps that hold whole blocks of every rate: lengths and positions of all programs but `step` are multiples of it. */

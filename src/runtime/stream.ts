@@ -139,6 +139,7 @@ export class Stream {
   /** Reads `given` from the position on. */
   protected async process(session: Session, given: Entry, outputs: Values, signal: AbortSignal | undefined): Promise<void> {
     const { L, values } = given;
+    checkEnd(this.#engine.plan, this.read, L);
     const replayed = this.read + L - this.past.from <= REPLAY ? copyOf(values) : undefined;
     const states = await this.#advance(session, given, this.read, outputs, !replayed, signal);
     this.read += L;
@@ -208,6 +209,16 @@ function programsOf({ name, step, chooseResume }: Plan): Programs {
   throw new StreamError(`${name} has no streams: its outputs depend on later inputs. Give whole sequences to run()`);
 }
 
+/** Throws: InputError where a stream at `position` has no room for `steps` more. */
+export function checkEnd({ context, inputs }: Plan, position: number, steps: number): void {
+  if (context === undefined || position + steps <= context) return;
+  throw new InputError(
+    inputs[0]?.name ?? "",
+    "L",
+    `the stream has room for ${context - position} of these ${steps} time steps: attention remembers at most ${context}. Begin anew with reset(), go back with restore(), or build with a larger --max-length`,
+  );
+}
+
 /** Copies of values on the host; undefined where some are not. */
 function copyOf(values: Values): Values | undefined {
   const copies = new Map<string, Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>>();
@@ -226,6 +237,8 @@ function checkSaved({ hash, plan, executor }: Engine, saved: SavedStream, batch:
   if (saved.format !== 1 || saved.model !== hash) fail(undefined, `a saved state of ${saved.model}, not of ${hash}`);
   if (saved.batch !== batch) fail("B", `a saved state of batch ${saved.batch}, not ${batch}`);
   if (!Number.isSafeInteger(saved.position) || saved.position < 0) fail(undefined, "its position is not a count of time steps");
+  if (saved.position > (plan.context ?? Infinity))
+    fail(undefined, `its position is ${saved.position}; streams of this model end after ${plan.context} time steps`);
   const d = executor.dims(batch, 1);
   for (const spec of plan.buffers) {
     if (spec.kind !== "state") continue;

@@ -259,3 +259,18 @@ export const largeFft: TableMaker = (_, __, { fine: count = 0 }, { M, F }) => {
   roots(fine, count, (4 * M) / count, -count / (4 * M));
   return { columns, rows, fine };
 };
+
+/**
+ * Rotary places: cos and sin of the angles of every digit of a place, to the base 256.
+ * Shape: turns `[digits 256 dims/2 2]`, entry (k, m, i) of the angle m 256^k base^(-2i/dims).
+ */
+export const rotary: TableMaker = (_, __, { dims = 2, base = 1, digits = 1 }) => {
+  const turns = new Float32Array(digits * 256 * dims);
+  for (let at = 0; at < turns.length; at += 2) {
+    const row = Math.floor(at / dims);
+    const angle = (row % 256) * 256 ** Math.floor(row / 256) * base ** (-(at % dims) / dims);
+    turns[at] = Math.cos(angle);
+    turns[at + 1] = Math.sin(angle);
+  }
+  return { turns };
+};

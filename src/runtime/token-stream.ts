@@ -15,7 +15,7 @@ import type { Sampling } from "./sampling.ts";
 import { readOptions } from "./sampling.ts";
 import type { States } from "./session.ts";
 import type { Entry, Past } from "./stream.ts";
-import { REPLAY, Stream } from "./stream.ts";
+import { checkEnd, REPLAY, Stream } from "./stream.ts";
 import type { Outputs } from "./tensors.ts";
 import { checkIds } from "./tensors.ts";
 import type { Ids } from "./token-log.ts";
@@ -186,8 +186,10 @@ export class TokenStream extends Stream {
     const { ids: spec, program } = this.#language;
     const session = await this.revive(executor, signal);
     if (lengthOf(this.past.log) >= REPLAY) this.keep(await session.getStates(batch));
+    const { context = Infinity } = this.#engine.plan;
+    checkEnd(this.#engine.plan, this.read, 1);
     const left = sequences.map(({ ids, count, ended }) => (ended ? 0 : Math.max(0, ids.length - at) + maxTokens - count));
-    const { size, d } = this.#engine.fit(executor, Math.min(every, Math.max(...left)), (steps) => ({
+    const { size, d } = this.#engine.fit(executor, Math.min(every, context - this.read, Math.max(...left)), (steps) => ({
       size: steps,
       program,
       d: executor.dims(batch, steps + 1, this.read),

@@ -136,6 +136,19 @@ function node(op: Op): fc.Arbitrary<Node> {
       return fc.record({ ...anchor, op: fc.constant(op), form });
     case "conv":
       return fc.record({ ...anchor, op: fc.constant(op), axis: fc.option(fc.record({ size, stride: size }), { nil: undefined }) });
+    case "attention":
+      return fc.record(
+        {
+          ...anchor,
+          op: fc.constant(op),
+          heads: size,
+          kvHeads: size,
+          scale: number,
+          window: size,
+          rope: fc.record({ dims: size, base: number, interleaved: fc.boolean() }),
+        },
+        { requiredKeys: ["op", "type", "args", "heads", "kvHeads", "scale"] },
+      );
     case "embed":
       return fc.record({ ...anchor, op: fc.constant(op) });
     case "slice":
@@ -179,6 +192,7 @@ const ops: readonly Op[] = [
   "pool",
   "ssm",
   "conv",
+  "attention",
   "embed",
   "slice",
   "concat",

@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { compileGraph, type Compiled } from "../../src/compile.ts";
 import {
   add,
+  attention,
   concat,
   conv,
   embed,
@@ -26,6 +27,7 @@ import {
   sample,
   sequence,
   silu,
+  split,
   tokens,
   unpack,
 } from "../../src/dsl/index.ts";
@@ -102,6 +104,11 @@ const ops: Readonly<Record<string, Model>> = {
   maximum: model("max", { u: sequence(6) }, ({ u }) => ({ y: max(u, "L") })),
   convolution: model("conv", { u: sequence(32) }, ({ u }) => ({ y: silu(conv(silu(u), { width: 4, causal: true })) })),
   "convolution of many taps": model("long", { u: sequence(8) }, ({ u }) => ({ y: silu(conv(silu(u), { width: 150, bias: false })) })),
+  attention: model("attention", { u: sequence(64) }, ({ u }) => {
+    const [k, v] = split(linear(u, { width: 64 }), [32, 32]);
+    return { y: silu(attention(silu(u), k, v, { heads: 4, kvHeads: 2, rope: {} })) };
+  }),
+  "attention in a window": model("window", { u: sequence(40) }, ({ u }) => ({ y: attention(u, u, u, { heads: 1, window: 20 }) })),
   embedding: model("embed", { ids: tokens(16) }, ({ ids }) => ({ y: silu(embed(ids, { width: 64 })) })),
   "several rates": model("rates", { u: sequence(6) }, ({ u }) => {
     const low = silu(linear(pack(silu(u), 2), { width: 32 }));

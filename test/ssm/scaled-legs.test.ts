@@ -11,10 +11,9 @@ import { emptyState, type GraphState, interpret } from "../../src/ir/interpret.t
 import { parseGraph } from "../../src/ir/parse.ts";
 import { printGraph } from "../../src/ir/print.ts";
 import { matrix, multiply } from "../../src/math/matrix.ts";
-import type { Dims, Plan, Program } from "../../src/runtime/plan.ts";
 import { generalizedBilinear } from "../../src/ssm/discretizations/generalized-bilinear.ts";
 import { goldenCases, relativeError } from "../math/golden.ts";
-import { type AnyModel, errorOf, loadCompiled, loadPlan, rounded } from "../setup/execute.ts";
+import { type AnyModel, asIfWide, errorOf, loadCompiled, loadPlan, rounded } from "../setup/execute.ts";
 import { random } from "../setup/random-graph.ts";
 import { sharedDevice } from "../setup/shared-device.ts";
 
@@ -137,20 +136,6 @@ async function streamed(loaded: AnyModel, x: Constant, pieces: readonly number[]
   return Float32Array.from(
     Array.from({ length: B }, (_, b) => outputs.flatMap((o) => [...o.subarray((b * o.length) / B, ((b + 1) * o.length) / B)])).flat(),
   );
-}
-
-/** The plan as a device of so many lanes runs it, whatever this one has. */
-function asIfWide(plan: Plan, W: number): Plan {
-  const wide = (program: Program): Program => ({
-    ...program,
-    body: program.body.map((dispatch) => {
-      const { when } = dispatch;
-      return when === undefined ? dispatch : { ...dispatch, when: (d: Dims) => when({ ...d, W }) };
-    }),
-  });
-  const all = (programs: Plan["whole"]): Plan["whole"] =>
-    Object.fromEntries(Object.entries(programs).map(([mode, program]) => [mode, wide(program)]));
-  return { ...plan, whole: all(plan.whole), resume: all(plan.resume) };
 }
 
 const compiled = (graph: Graph): Promise<Compiled> => compileGraph(graph, new Map(), { maxLength: 4096 });

@@ -1,4 +1,5 @@
 /** Every kernel schedule. A node takes the first that applies to it; a new one is a file and a line here. */
+import { attentionSchedule } from "./attention.ts";
 import { cumulateSchedule, repeatSchedule, rotateSchedule } from "./channels.ts";
 import { convAxis } from "./conv-axis.ts";
 import { convLong } from "./conv-long.ts";
@@ -27,6 +28,7 @@ export const schedules: readonly Schedule[] = [
   normRows,
   normGroup,
   poolSchedule,
+  attentionSchedule,
   embedSchedule,
   convAxis,
   convLong,
