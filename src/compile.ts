@@ -4,7 +4,8 @@ import { emitWgsl } from "./codegen/wgsl.ts";
 import { CompileError } from "./ir/error.ts";
 import { printGraph } from "./ir/print.ts";
 import { localPlaces } from "./ir/rewrite.ts";
-import type { Constants, Graph } from "./ir/graph.ts";
+import type { Constants, Graph, ValueId } from "./ir/graph.ts";
+import { affine } from "./passes/affine.ts";
 import { discretize } from "./passes/discretize.ts";
 import { fold } from "./passes/fold.ts";
 import { fuse } from "./passes/fuse.ts";
@@ -19,7 +20,7 @@ import type { Mode } from "./runtime/plan.ts";
 import { type Shard, writeShards } from "./weights/write.ts";
 
 /** The graph passes in their order; `mode`, `lower` and `memory` follow on what they leave. */
-export const passes: readonly Pass[] = [init, structure, discretize, fold, fuse];
+export const passes: readonly Pass[] = [init, structure, discretize, fold, affine, fuse];
 
 export interface CompileOptions {
   /** The longest sequence one execution takes; 65,536 where absent. */
@@ -59,6 +60,8 @@ export interface Compiled {
 export interface KernelReport {
   readonly name: string;
   readonly schedule: string;
+  /** The nodes of the graph it computes, each by its number and op. */
+  readonly nodes: readonly string[];
   readonly flops: number;
   readonly bytes: number;
   readonly minimum: number;
@@ -100,15 +103,19 @@ const defaultMaxLength = 65536;
 /** The sequence length costs are stated at: the longest, or 4,096. */
 export const referenceLength = (maxLength: number): number => Math.min(maxLength, 4096);
 
-function reportCosts(lowered: Lowered): Manifest["costs"] {
+function reportCosts(lowered: Lowered, { nodes }: Graph): Manifest["costs"] {
   const length = referenceLength(lowered.plan.maxLength);
+  // Past the graph's own nodes stand copies that outputs need.
+  const named = (id: ValueId): string => `%${id} ${nodes[id]?.op ?? "map"}`;
   const rows = (costs: ProgramCosts, L: number, steps = false): readonly KernelReport[] => {
     const d = { ...dimsFor(1, L), pos: steps ? length - 1 : 0 };
     return costs.body.flatMap((cost) => {
       const total = estimate([cost], d, steps);
       const { flops, bytes, minimum } = total;
       const every = steps && cost.rate > 1 ? { every: cost.rate } : {};
-      return total.dispatches === 0 ? [] : [{ name: cost.kernel, schedule: cost.schedule, flops, bytes, minimum, ...every }];
+      return total.dispatches === 0
+        ? []
+        : [{ name: cost.kernel, schedule: cost.schedule, nodes: cost.values.map(named), flops, bytes, minimum, ...every }];
     });
   };
   const programs = [
@@ -153,7 +160,7 @@ export async function compileGraph(graph: Graph, constants: Constants, options: 
     ...(plan.generate === undefined ? {} : { vocabulary: plan.generate.vocabulary }),
     modes: modesOf(plan),
     reasons: { whole: choice.whole.reasons, resume: choice.resume?.reasons ?? [] },
-    costs: reportCosts(lowered),
+    costs: reportCosts(lowered, module.graph),
     shards: shards.map(({ file, bytes, sha256, tensors: names }) => ({ file, bytes: bytes.length, sha256, tensors: names })),
     graph: printGraph(localPlaces(module.graph)),
     notes,

@@ -209,7 +209,8 @@ function describe(node: MapNode | SliceNode | ConcatNode | RepeatNode, names: re
   return text.length <= 80 ? text : `folded(${names.join(", ").slice(0, 60)})`;
 }
 
-function freshName(name: string, taken: Constants): string {
+/** A name that nothing has yet: this one, or it with a number. */
+export function freshName(name: string, taken: Constants): string {
   let fresh = name;
   for (let i = 2; taken.has(fresh); i++) fresh = `${name}#${i}`;
   return fresh;

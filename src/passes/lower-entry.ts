@@ -10,10 +10,10 @@ import { rateOfType } from "../ir/infer.ts";
 import type { Kernel } from "../ir/kernel.ts";
 import type { Mode } from "../runtime/plan.ts";
 import type { StoredTensor } from "../weights/stored.ts";
+import { type Assigned, assign } from "./assign.ts";
 import type { DispatchCost, ProgramCosts } from "./lowered.ts";
 import type { Module } from "./pass.ts";
 import { atRate, lengthAtRate } from "./rates.ts";
-import { schedules } from "./schedules/index.ts";
 import {
   channelsOf,
   type DispatchSpec,
@@ -21,7 +21,6 @@ import {
   type Entry,
   hasLength,
   type LowerContext,
-  type Schedule,
   type Size,
   type TableRequest,
   type ValueRef,
@@ -151,13 +150,13 @@ export function dispatchSource(shared: Shared, spec: DispatchSpec, rate: number)
   };
 }
 
-function costOf(spec: DispatchSpec, schedule: string, value: ValueId, rate: number): DispatchCost {
+function costOf(spec: DispatchSpec, { id, schedule, absorbed }: Assigned, rate: number): DispatchCost {
   const { flops, bytes, minimum, serial = 1 } = spec.cost;
   const source = (size: Size): string => atRate(`${size}`, rate);
   return {
     kernel: spec.built.kernel.name,
-    schedule,
-    value,
+    schedule: schedule.name,
+    values: [...absorbed, id],
     flops: source(flops),
     bytes: source(bytes),
     minimum: source(minimum),
@@ -215,13 +214,11 @@ function references(shared: Shared, graph: Graph, entry: Entry, temp: (size: Siz
 export function lowerEntry(shared: Shared, graph: Graph, entry: Entry, mode: Mode): LoweredEntry | { readonly unserved: Node } {
   const body: Costed[] = [];
   const prepareKeys: string[] = [];
-  const current = { id: 0, schedule: "" };
+  let current: Assigned | undefined;
+  const now = (): Assigned => current ?? bug("no node is being lowered");
   const temp = (size: Size): number => shared.buffers.push({ kind: "temp", size: sizeSource(size) }) - 1;
   const reference = references(shared, graph, entry, temp);
-  const costed = (spec: DispatchSpec, rate: number): Costed => [
-    dispatchSource(shared, spec, rate),
-    costOf(spec, current.schedule, current.id, rate),
-  ];
+  const costed = (spec: DispatchSpec, rate: number): Costed => [dispatchSource(shared, spec, rate), costOf(spec, now(), rate)];
   const contextAt = (rate: number): LowerContext => ({
     graph,
     constants: shared.module.constants,
@@ -231,6 +228,7 @@ export function lowerEntry(shared: Shared, graph: Graph, entry: Entry, mode: Mod
     maxLength: lengthAtRate(shared.maxLength, rate),
     value: reference,
     result: reference,
+    absorbed: (id) => now().absorbed.includes(id),
     temp: (size) => temp(atRate(size, rate)),
     state: (id, size) => bufferFor(shared, `state:${id}`, () => ({ kind: "state", name: `state${id}`, size: sizeSource(size) })),
     weight: (name) => weightBuffer(shared, name),
@@ -247,19 +245,14 @@ export function lowerEntry(shared: Shared, graph: Graph, entry: Entry, mode: Mod
       const own = spec.rate ?? rate;
       const [dispatch, cost] = costed(spec, own);
       const every = entry === "step" && own > 1 ? { every: own } : {};
-      const tail = (spec.tail ?? isTail(graph.nodes[current.id], entry)) ? { tail: true } : {};
+      const tail = (spec.tail ?? isTail(now().node, entry)) ? { tail: true } : {};
       body.push([{ ...dispatch, ...every, ...tail }, cost]);
     },
   });
-  for (const [id, node] of graph.nodes.entries()) {
-    if (node.op === "param" || node.op === "input" || isView(node)) continue;
-    const context = contextAt(nodeRate(graph, node));
-    const found: Schedule | undefined = schedules.find((s) => s.applies(node, id, context));
-    if (found === undefined) return { unserved: node };
-    current.id = id;
-    current.schedule = found.name;
-    found.lower(node, id, context);
-  }
+  const contextOf = (node: Node): LowerContext => contextAt(nodeRate(graph, node));
+  const assigned = assign(graph, contextOf);
+  if ("unserved" in assigned) return assigned;
+  for (current of assigned) current.schedule.lower(current.node, current.id, contextOf(current.node));
   const prepare = prepareKeys.flatMap((key) => shared.prepared.get(key)?.dispatches ?? bug(`nothing prepares ${key}`));
   return {
     prepare: prepare.map(([d]) => d),
@@ -274,12 +267,8 @@ function nodeRate(graph: Graph, node: Node): number {
   return rateOfType(of?.type ?? bug("a pool of nothing"));
 }
 
-/** Whether a node is another way to look at the buffer of its argument. */
-export const isView = (node: Node): boolean => node.op === "slice" || node.op === "reverse";
-
 /** Whether a step may leave a node out: what comes after pooling keeps no state. */
-const isTail = (node: Node | undefined, entry: Entry): boolean =>
-  entry === "step" && node !== undefined && !hasLength(node.type) && node.op !== "pool";
+const isTail = (node: Node, entry: Entry): boolean => entry === "step" && !hasLength(node.type) && node.op !== "pool";
 
 function preparedBuffer(shared: Shared, key: string, size: Size, make: (buffer: number, dispatches: Costed[]) => void): number {
   const old = shared.prepared.get(key);

@@ -61,7 +61,9 @@ export function lowerGenerate(shared: Shared, graph: Graph, vocabulary: number |
   const bytes = `d.B*${4 * (tokens + settingsSize + 2)}`;
   const cost = { flops: `d.B*${tokens}`, bytes, minimum: bytes };
   const dispatch = dispatchSource(shared, { built: kernel, grid: ["d.B", 1, 1], constants: { LANES: "d.W" }, cost }, 1);
-  const costs = [{ kernel: "sample", schedule: "sample", value, ...cost, serial: `${Math.ceil(tokens / 256)}`, when: undefined, rate: 1 }];
+  const costs = [
+    { kernel: "sample", schedule: "sample", values: [value], ...cost, serial: `${Math.ceil(tokens / 256)}`, when: undefined, rate: 1 },
+  ];
   return { program: { prepare: [], body: [dispatch] }, vocabulary: tokens, costs };
 }
 

@@ -9,7 +9,8 @@ import { axisOf, isCausal, isLength, type Graph, type InputNode, type Node, type
 import { rateOfType } from "../ir/infer.ts";
 import type { Kernel, KExpr } from "../ir/kernel.ts";
 import type { Mode, TensorSpec } from "../runtime/plan.ts";
-import { inputBuffer, rateNumber, isView, lowerEntry, type Shared } from "./lower-entry.ts";
+import { isView } from "./assign.ts";
+import { inputBuffer, rateNumber, lowerEntry, type Shared } from "./lower-entry.ts";
 import { idsBelow, lowerGenerate } from "./lower-generate.ts";
 import type { Lowered, Refusal } from "./lowered.ts";
 import { planMemory, type VirtualProgram } from "./memory.ts";

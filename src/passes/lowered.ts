@@ -1,6 +1,6 @@
 /** What lowering yields: a plan whose functions are still JavaScript source, the weights it ships, and the cost of every dispatch. */
 import type { PlanSource } from "../codegen/plan-source.ts";
-import type { Node } from "../ir/graph.ts";
+import type { Node, ValueId } from "../ir/graph.ts";
 import type { Kernel } from "../ir/kernel.ts";
 import type { Mode } from "../runtime/plan.ts";
 import type { StoredTensor } from "../weights/stored.ts";
@@ -9,8 +9,8 @@ import type { StoredTensor } from "../weights/stored.ts";
 export interface DispatchCost {
   readonly kernel: string;
   readonly schedule: string;
-  /** The node's line of IR is printed from this. */
-  readonly value: number;
+  /** The nodes it computes, or helps to: its own last, after those its schedule computes on the way. */
+  readonly values: readonly ValueId[];
   readonly flops: string;
   readonly bytes: string;
   readonly minimum: string;

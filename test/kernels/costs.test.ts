@@ -101,6 +101,11 @@ const ops: Readonly<Record<string, Model>> = {
   "product of 64": model("many", { u: sequence(64) }, ({ u }) => ({ y: linear(silu(u), { width: 64 }) })),
   "product of 300, gated": model("gated", { u: sequence(300) }, ({ u }) => ({ y: glu(u, { width: 16 }) })),
   "product of a mean": model("mean", { u: sequence(64) }, ({ u }) => ({ y: linear(mean(silu(u), "L"), { width: 64 }) })),
+  "product of an RMS norm": model("rms", { u: sequence(64) }, ({ u }) => ({ y: silu(linear(rmsNorm(u), { width: 64 })) })),
+  "products of layer norms": model("layer", { u: sequence(260) }, ({ u }) => {
+    const y = layerNorm(u);
+    return { y: linear(y, { width: 40, bias: false }), z: glu(y, { width: 16 }), m: linear(layerNorm(mean(u, "L")), { width: 10 }) };
+  }),
   maximum: model("max", { u: sequence(6) }, ({ u }) => ({ y: max(u, "L") })),
   convolution: model("conv", { u: sequence(32) }, ({ u }) => ({ y: silu(conv(silu(u), { width: 4, causal: true })) })),
   "convolution of many taps": model("long", { u: sequence(8) }, ({ u }) => ({ y: silu(conv(silu(u), { width: 150, bias: false })) })),
@@ -159,6 +164,14 @@ const full: Readonly<Record<string, readonly [Model, Sizes]>> = {
   "product of 1": [model("one", { u: sequence(1) }, ({ u }) => ({ y: silu(linear(u, { width: 64 })) })), { B: 4, L: 32 }],
   "product of 64": [model("many", { u: sequence(64) }, ({ u }) => ({ y: gelu(linear(u, { width: 64 })) })), { B: 4, L: 32 }],
   "product of 300, gated": [model("gated", { u: sequence(300) }, ({ u }) => ({ y: glu(u, { width: 64 }) })), { B: 4, L: 32 }],
+  "product of an RMS norm": [
+    model("rms", { u: sequence(512) }, ({ u }) => ({ y: silu(linear(rmsNorm(u), { width: 64 })) })),
+    { B: 4, L: 32 },
+  ],
+  "product of a layer norm": [
+    model("layer", { u: sequence(64) }, ({ u }) => ({ y: silu(linear(layerNorm(u), { width: 256 })) })),
+    { B: 4, L: 32 },
+  ],
   mean: [model("mean", { u: sequence(2) }, ({ u }) => ({ y: mean(u, "L") })), { B: 1, L: 2048 }],
   maximum: [model("max", { u: sequence(2) }, ({ u }) => ({ y: max(u, "L") })), { B: 1, L: 2048 }],
   convolution: [model("conv", { u: sequence(8) }, ({ u }) => ({ y: silu(conv(u, { width: 4, causal: true })) })), { B: 1, L: 64 }],

@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compileGraph, type Compiled } from "../../src/compile.ts";
-import { conv, glu, hippoLegs, linear, model, sequence, silu } from "../../src/dsl/index.ts";
+import { conv, glu, hippoLegs, layerNorm, linear, mean, model, rmsNorm, sequence, silu } from "../../src/dsl/index.ts";
 import type { Constants } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
 import { printGraph } from "../../src/ir/print.ts";
@@ -101,13 +101,21 @@ describe("results and accesses", () => {
     [256, 16, 1],
     [256, 10, 3],
     [300, 20, 2],
-    [640, 36, 5],
+    [515, 12, 2],
     [30, 130, 3],
   ])("products of %i inputs and %i outputs, %i sequences", async (inputs, width, B) => {
-    const product = model("product", { u: sequence(inputs) }, ({ u }) => ({ y: silu(linear(u, { width })), z: glu(u, { width }) }));
+    const product = model("product", { u: sequence(inputs) }, ({ u }) => ({
+      y: silu(linear(u, { width })),
+      z: glu(layerNorm(u), { width }),
+      a: linear(rmsNorm(mean(u, "L")), { width }),
+    }));
     const compiled = await compileGraph(product.graph, new Map(), { maxLength: 8 });
     const given = { inputs: new Map([["u", numbers([B, 2, inputs], 3)]]), B, L: 2 };
-    for (const W of [32, 256]) checkPrograms(compiled, given, { W });
+    for (const W of [32, 256]) {
+      const kernels = checkPrograms(compiled, given, { W }).map((r) => r.kernel);
+      expect(kernels).toEqual(expect.arrayContaining(["norm_layer_matmul_vector", "norm_rms_matmul_vector", "norm_layer_rows"]));
+      expect(kernels).not.toContain("norm_rms_rows");
+    }
   });
 
   test("60 random models of all ops", { timeout: 120_000 }, async () => {

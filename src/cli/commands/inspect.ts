@@ -128,21 +128,24 @@ async function summaryText({ manifest: { graph, reasons, notes, modes, maxLength
 async function costText({ costs }: Manifest): Promise<string> {
   const { formatTable } = await import("../table.ts");
   const tables = Object.entries(costs.programs).map(([program, kernels]) => {
-    const rows = kernels.map(({ name, schedule, flops, bytes, minimum }) => row(name, schedule, flops, bytes, minimum));
+    const rows = kernels.map(({ name, schedule, nodes, flops, bytes, minimum }) =>
+      row(name, schedule, nodes.join(", "), flops, bytes, minimum),
+    );
     const sum = (of: (kernel: (typeof kernels)[number]) => number): number => kernels.reduce((total, kernel) => total + of(kernel), 0);
     const total = row(
       `${Number(sum((k) => 1 / (k.every ?? 1)).toFixed(1))} dispatches`,
+      "",
       "",
       sum((k) => k.flops),
       sum((k) => k.bytes),
       sum((k) => k.minimum),
     );
     const at = program === "step" ? "B = 1, one step" : `B = 1, L = ${costs.length}`;
-    return `${program} (${at})\n${formatTable(["kernel", "schedule", "flops", "bytes", "over minimum"], [...rows, total])}`;
+    return `${program} (${at})\n${formatTable(["kernel", "schedule", "computes", "flops", "bytes", "over minimum"], [...rows, total])}`;
   });
   return tables.join("\n");
 }
 
-function row(name: string, schedule: string, flops: number, bytes: number, minimum: number): string[] {
-  return [name, schedule, String(flops), String(bytes), minimum > 0 ? (bytes / minimum).toFixed(2) : "-"];
+function row(name: string, schedule: string, computes: string, flops: number, bytes: number, minimum: number): string[] {
+  return [name, schedule, computes, String(flops), String(bytes), minimum > 0 ? (bytes / minimum).toFixed(2) : "-"];
 }

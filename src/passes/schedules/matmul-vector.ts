@@ -1,9 +1,10 @@
 /**
  * Matrix products of one position, with fused epilogues: the kernel of a step, which weights stream through once. Lanes of
- * a workgroup divide over outputs, then, where sums are long, over parts of the sum, or else over sequences.
+ * a workgroup divide over outputs, then, where sums are long, over parts of the sum, or else over sequences. A norm of the
+ * input is taken on the way: every lane sums the squares of what it reads, and the results are scaled.
  */
 import { bug } from "../../ir/error.ts";
-import type { MatmulNode } from "../../ir/graph.ts";
+import type { MatmulNode, NormNode } from "../../ir/graph.ts";
 import {
   add,
   and,
@@ -24,6 +25,7 @@ import {
   u32,
 } from "./kit.ts";
 import { overSequence } from "./matmul.ts";
+import { scaleOf } from "./norm.ts";
 import { across, eachPiece, none, numberOf, type Piecewise, resultBytes } from "./product.ts";
 import {
   applyPost,
@@ -72,19 +74,30 @@ function wholeSums({ outputs }: Piecewise): Tile {
 function splitSums({ inputs, outputs, parts, weight }: Piecewise): Tile {
   const wide = outputs % 4 === 0 ? 4 : 1;
   const columns = Math.min(outputsAt(outputs), outputs) / wide;
-  const lanes = Math.min(limits.lanes, Math.floor(limits.words / (wide * parts)));
-  const most = Math.ceil(inputs / Math.max(fewestTerms, grainOf(weight)));
-  return { wide, columns, rows: 1, splits: Math.max(1, Math.min(Math.floor(lanes / columns), most)) };
+  // Of every part its sums, and of a norm two numbers.
+  const words = Math.floor(limits.words / (columns * wide * parts + 2));
+  const worth = Math.ceil(inputs / Math.max(fewestTerms, grainOf(weight)));
+  return { wide, columns, rows: 1, splits: Math.max(1, Math.min(Math.floor(limits.lanes / columns), words, worth)) };
 }
 
-/** Puts the sums of a workgroup's parts together: lane `i` below `columns * wide` gets those of output `i`, by part of the node. */
-function joinSplits(k: KernelBuilder, sums: readonly KExpr[], { wide, columns, splits }: Tile): () => readonly KExpr[] {
+/** A number of each of a workgroup's parts, which its first lane tells; after a barrier any lane may add them up. */
+function tellPart(k: KernelBuilder, name: string, value: KExpr, { columns, splits }: Tile): () => KExpr {
+  const told = k.shared(name, splits);
+  k.if(lt(mod(lane, columns), 1), () => k.storeShared(told, div(lane, columns), value));
+  return () => {
+    const total = k.var("total", f32(0));
+    k.for("part", 0, splits, (part) => k.assign(total, add(total, k.loadShared(told, part))));
+    return total;
+  };
+}
+
+/** The sums of a workgroup's parts; after a barrier lane `i` below `columns * wide` may add up those of output `i`, by part of the node. */
+function tellSums(k: KernelBuilder, sums: readonly KExpr[], { wide, columns, splits }: Tile): () => readonly KExpr[] {
   const outputs = wide * columns;
   const partial = k.shared("partial", splits * outputs * sums.length);
   sums.forEach((sum, q) =>
     across(wide).forEach((j) => k.storeShared(partial, add(mul(lane, wide), q * splits * outputs + j), numberOf(sum, j))),
   );
-  k.barrier();
   return () => {
     const totals = sums.map((_, q) => k.var(`r${q}`, f32(0)));
     k.for("part", 0, splits, (part) => {
@@ -95,40 +108,68 @@ function joinSplits(k: KernelBuilder, sums: readonly KExpr[], { wide, columns, s
   };
 }
 
+/** The norm that a product's input is, where the product takes it on the way. */
+function ownNorm(node: MatmulNode, context: LowerContext): NormNode | undefined {
+  const [x = bug("matmul")] = node.args;
+  const norm = context.graph.nodes[x];
+  return norm?.op === "norm" && context.absorbed(x) ? norm : undefined;
+}
+
+/** The mean of a layer norm's input, known to every lane; nothing for other norms. */
+function meanOf(k: KernelBuilder, norm: NormNode | undefined, inputs: number, tile: Tile, input: (c: KExpr) => KExpr): KExpr | undefined {
+  if (norm?.kind !== "layer") return undefined;
+  const sum = k.var("sum", f32(0));
+  k.for("c", tile.splits === 1 ? 0 : div(lane, tile.columns), inputs, (c) => k.assign(sum, add(sum, input(c))), tile.splits);
+  if (tile.splits === 1) return k.let("mean", mul(sum, f32(1 / inputs)));
+  const total = tellPart(k, "means", sum, tile);
+  k.barrier();
+  return k.let("mean", mul(total(), f32(1 / inputs)));
+}
+
 function lowerTile(node: MatmulNode, id: number, context: LowerContext, product: Piecewise, tile: Tile, when?: string): void {
-  const { outputs, parts, weight, piece } = product;
+  const { inputs, outputs, parts, weight, piece } = product;
   const { wide, columns, rows, splits } = tile;
-  const x = context.value(node.args[0] ?? bug("matmul"));
-  const k = kernelBuilder("matmul_vector", columns * rows * splits);
+  const norm = ownNorm(node, context);
+  const x = context.value((norm ?? node).args[0] ?? bug("matmul"));
+  const k = kernelBuilder(norm === undefined ? "matmul_vector" : `norm_${norm.kind}_matmul_vector`, columns * rows * splits);
   const bound = bindWeight(k, weight, piece, wide);
   const column = k.let("column", add(mul(group(0), columns), mod(lane, columns)));
   const rest = k.let("rest", div(lane, columns));
   const position = splits === 1 ? k.let("position", add(mul(group(1), rows), rest)) : group(1);
   const safe = k.let("o", min(column, outputs / wide - 1));
   const at = positionCoords(k, k.let("q", min(position, sub(dim("B"), 1))), false, context.entry);
+  const input = (c: KExpr): KExpr => read(k, x, { ...at, c });
+  const mean = meanOf(k, norm, inputs, tile, input);
   const sums = across(parts).map((q) => k.var(`s${q}`, none(wide)));
+  const squares = norm && k.var("squares", f32(0));
   const { to } = everyInput(weight);
   const part = partOf(product, tile);
   const first = splits === 1 ? u32(0) : k.let("begin", mul(rest, part));
   const range = { from: first, to: splits === 1 ? to : min(add(first, part), to) };
   const asked = across(parts).map((q) => add(safe, (q * outputs) / wide));
-  sweep(k, bound, range, asked, (input, weightAt) => {
-    const value = k.let("x", read(k, x, { ...at, c: input }));
+  sweep(k, bound, range, asked, (c, weightAt) => {
+    const value = k.let("x", mean === undefined ? input(c) : sub(input(c), mean));
     sums.forEach((sum, q) => k.assign(sum, fma(weightAt(q), value, sum)));
+    if (squares !== undefined) k.assign(squares, fma(value, value, squares));
   });
-  const finish = (output: KExpr, results: readonly KExpr[]): void => {
+  const finish = (output: KExpr, results: readonly KExpr[], scale: KExpr | undefined): void => {
     const here: Coords = { ...at, c: k.let("c", add(output, piece.first)) };
-    write(k, context.result(id), here, applyPost(k, node, results, here, context));
+    const scaled = scale === undefined ? results : results.map((result) => k.let("r", mul(result, scale)));
+    write(k, context.result(id), here, applyPost(k, node, scaled, here, context));
   };
+  const scaleBy = (total: KExpr | undefined): KExpr | undefined => norm && total && k.let("scale", scaleOf(total, inputs, norm.eps));
   if (splits > 1) {
-    const joined = joinSplits(k, sums, tile);
+    const allSums = tellSums(k, sums, tile);
+    const allSquares = squares && tellPart(k, "parts", squares, tile);
+    k.barrier();
     const output = k.let("output", add(mul(group(0), columns * wide), lane));
-    k.if(and(lt(lane, columns * wide), lt(output, outputs)), () => finish(output, joined()));
+    k.if(and(lt(lane, columns * wide), lt(output, outputs)), () => finish(output, allSums(), scaleBy(allSquares?.())));
   } else {
     k.if(and(lt(column, outputs / wide), lt(position, dim("B"))), () => {
+      const scale = scaleBy(squares);
       for (const j of across(wide)) {
         const own = sums.map((sum) => numberOf(sum, j));
-        finish(add(mul(column, wide), j), own);
+        finish(add(mul(column, wide), j), own, scale);
       }
     });
   }
@@ -148,11 +189,14 @@ function costOf(node: MatmulNode, context: LowerContext, product: Piecewise, til
   const { wide, columns, rows, splits } = tile;
   const weightBytes = rowBytes(weight) * outputs * parts;
   const other = resultBytes(node, piece, context);
+  const tiles = Math.ceil(outputs / wide / columns);
+  const norm = ownNorm(node, context);
+  const normFlops = norm === undefined ? 0 : (norm.kind === "layer" ? 4 : 2) * inputs * columns * tiles + parts * outputs;
   return {
-    flops: `(${(2 + unpackingFlops(weight)) * inputs * outputs * parts}+${flopsOf(node.post) * outputs})*d.B`,
-    bytes: `${4 * inputs * Math.ceil(outputs / wide / columns)}*d.B+${weightBytes}*Math.ceil(d.B/${rows})+${other}`,
+    flops: `(${(2 + unpackingFlops(weight)) * inputs * outputs * parts + normFlops}+${flopsOf(node.post) * outputs})*d.B`,
+    bytes: `${4 * inputs * tiles}*d.B+${weightBytes}*Math.ceil(d.B/${rows})+${other}`,
     minimum: `${4 * inputs}*d.B+${weightBytes}+${other}`,
-    serial: Math.min(inputs, partOf(product, tile) * grainOf(weight)) + (splits > 1 ? splits : 0),
+    serial: (norm?.kind === "layer" ? 2 : 1) * (Math.min(inputs, partOf(product, tile) * grainOf(weight)) + (splits > 1 ? splits : 0)),
   };
 }
 
@@ -171,4 +215,9 @@ export const matmulVector: Schedule = schedule<MatmulNode>({
   op: "matmul",
   applies: (node, _, context) => !overSequence(node, context),
   lower: eachPiece(lower),
+  absorbs: (node, _, context) => {
+    const [x = bug("matmul")] = node.args;
+    const norm = context.graph.nodes[x];
+    return norm?.op === "norm" && norm.post === undefined && (norm.groups ?? 1) === 1 ? [x] : [];
+  },
 });

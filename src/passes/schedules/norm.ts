@@ -66,7 +66,8 @@ function emit(
 }
 
 /** One over the deviation, of the sum of squares. */
-const scaleOf = (squares: KExpr, channels: number, eps: number): KExpr => unary("rsqrt", add(mul(squares, f32(1 / channels)), f32(eps)));
+export const scaleOf = (squares: KExpr, channels: number, eps: number): KExpr =>
+  unary("rsqrt", add(mul(squares, f32(1 / channels)), f32(eps)));
 
 /** The groups of a norm, and the channels of one. */
 function groupsIn(node: NormNode): { readonly groups: number; readonly channels: number } {

@@ -90,6 +90,8 @@ export interface LowerContext {
   readonly value: (id: ValueId) => ValueRef;
   /** The buffer of a node's own result. */
   readonly result: (id: ValueId) => ValueRef;
+  /** Whether an operand that the node's schedule offered to compute itself has no buffer: then it must. */
+  readonly absorbed: (id: ValueId) => boolean;
   readonly temp: (elements: Size) => number;
   /** A recurrent state, one for all entry points. */
   readonly state: (id: ValueId, elements: Size) => number;
@@ -112,6 +114,11 @@ export interface Schedule<N extends Node = Node> {
   readonly op: N["op"];
   readonly applies: (node: N, id: ValueId, context: LowerContext) => boolean;
   readonly lower: (node: N, id: ValueId, context: LowerContext) => void;
+  /**
+   * Operands that `lower` can compute from theirs in this entry; none where absent. One that all its users so absorb gets
+   * no dispatch of its own.
+   */
+  readonly absorbs?: (node: N, id: ValueId, context: LowerContext) => readonly ValueId[];
 }
 
 /** Keeps the op's own type inside, shows any node outside. */
@@ -121,6 +128,7 @@ export function schedule<N extends Node>(definition: Schedule<N>): Schedule {
     ...definition,
     applies: (n, id, c) => n.op === definition.op && definition.applies(own(n), id, c),
     lower: (n, id, c) => definition.lower(own(n), id, c),
+    absorbs: (n, id, c) => definition.absorbs?.(own(n), id, c) ?? [],
   };
 }
 

@@ -1,0 +1,46 @@
+/**
+ * Which schedule runs each node in one entry point, and which nodes need none because the schedules of all their users
+ * compute them on the way. No kernel is made here.
+ */
+import { bug } from "../ir/error.ts";
+import type { Graph, Node, ValueId } from "../ir/graph.ts";
+import { isOutput, usersOf } from "../ir/rewrite.ts";
+import { schedules } from "./schedules/index.ts";
+import type { LowerContext, Schedule } from "./schedules/schedule.ts";
+
+/** A node with the schedule that runs it, and the nodes that this computes on the way, in the order of the graph. */
+export interface Assigned {
+  readonly id: ValueId;
+  readonly node: Node;
+  readonly schedule: Schedule;
+  readonly absorbed: readonly ValueId[];
+}
+
+/** Whether a node is another way to look at the buffer of its argument. */
+export const isView = (node: Node): boolean => node.op === "slice" || node.op === "reverse";
+
+const isComputed = (node: Node): boolean => node.op !== "param" && node.op !== "input" && !isView(node);
+
+/** Gives every node the first schedule that applies to it, or says which node no schedule serves. */
+export function assign(graph: Graph, contextOf: (node: Node) => LowerContext): readonly Assigned[] | { readonly unserved: Node } {
+  const found = graph.nodes.map((node, id) =>
+    isComputed(node) ? schedules.find((schedule) => schedule.applies(node, id, contextOf(node))) : undefined,
+  );
+  const users = usersOf(graph);
+  const absorbed = new Set<ValueId>();
+  const claims = new Map<ValueId, readonly ValueId[]>();
+  // Users come first: what is absorbed itself absorbs nothing.
+  for (const [id, node] of [...graph.nodes.entries()].toReversed()) {
+    const own = users[id] ?? bug("no users");
+    if (own.length > 0 && !isOutput(graph, id) && own.every((user) => claims.get(user)?.includes(id))) absorbed.add(id);
+    else claims.set(id, found[id]?.absorbs?.(node, id, contextOf(node)) ?? []);
+  }
+  const assigned: Assigned[] = [];
+  for (const [id, node] of graph.nodes.entries()) {
+    if (!isComputed(node) || absorbed.has(id)) continue;
+    const schedule = found[id];
+    if (schedule === undefined) return { unserved: node };
+    assigned.push({ id, node, schedule, absorbed: (claims.get(id) ?? []).filter((a) => absorbed.has(a)) });
+  }
+  return assigned;
+}
