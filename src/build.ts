@@ -1,7 +1,9 @@
-/** From a model file and its weights to what the compiler made of them, and to a bundle on disk. What the ways in share. */
+/** From a model file and its weights, or a published checkpoint, to what the compiler made of them, and to a bundle on disk. What the ways in share. */
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import { compileGraph, type Compiled, type CompileOptions } from "./compile.ts";
+import type { CheckpointOptions } from "./checkpoints/architecture.ts";
+import { isCheckpoint } from "./checkpoints/folder.ts";
+import type { TokenizerData } from "./checkpoints/tokenizer.ts";
 import { loadModel, type LoadedModel } from "./frontend/load.ts";
 import { withFrame } from "./frontend/frame.ts";
 import { CompileError } from "./ir/error.ts";
@@ -14,34 +16,38 @@ import { withTensorFile } from "./files.ts";
 
 /** What to build and how. */
 export interface BuildOptions extends CompileOptions {
-  /** A safetensors or PyTorch file; parameters start from their initializers where absent. */
+  /** A safetensors or PyTorch file; where absent, parameters start from their initializers, and those of a checkpoint are in its folder. */
   readonly weights?: string | undefined;
+  /** What no file of a published checkpoint says. */
+  readonly checkpoint?: CheckpointOptions | undefined;
   /** How long the model file may run; see `loadModel`. */
   readonly timeoutMs?: number | undefined;
   /** Hears what is being done, in a word or two. */
   readonly onStage?: ((stage: string) => void) | undefined;
 }
 
-/** A model file, compiled. */
+/** A model file or a checkpoint, compiled. */
 export interface BuiltModel {
   readonly loaded: LoadedModel;
   /** The values read from the weights; without those that `init` makes. */
   readonly constants: Constants;
   readonly compiled: Compiled;
+  /** What makes ids of text, where a checkpoint has it. */
+  readonly tokenizer?: TokenizerData | undefined;
   /** Milliseconds of each stage; `typecheck` is TypeScript's own. */
   readonly times: { readonly typecheck: number; readonly load: number; readonly weights: number; readonly compile: number };
 }
 
-/** Compiles a model file. Throws: CompileError, with the place in the user's file where there is one. */
+/** Compiles a model file or the folder of a checkpoint. Throws: CompileError, with the place in the user's file where there is one. */
 export async function compileModel(path: string, options: BuildOptions = {}): Promise<BuiltModel> {
   try {
-    return await compileStages(path, options);
+    return (await isCheckpoint(path)) ? await compileCheckpoint(path, options) : await compileFile(path, options);
   } catch (error) {
     throw error instanceof CompileError ? withFrame(error) : error;
   }
 }
 
-async function compileStages(path: string, options: BuildOptions): Promise<BuiltModel> {
+async function compileFile(path: string, options: BuildOptions): Promise<BuiltModel> {
   const { weights, timeoutMs, onStage } = options;
   await checkModelPath(path);
   onStage?.("checking types");
@@ -56,6 +62,20 @@ async function compileStages(path: string, options: BuildOptions): Promise<Built
   const compiled = await compileGraph(loaded.graph, constants, { ...options, notes: weights === undefined ? [] : untoldBy(scheme) });
   const times = { typecheck: loaded.meta.typecheckMs, load: loaded.meta.otherMs, weights: read - start, compile: performance.now() - read };
   return { loaded, constants, compiled, times };
+}
+
+async function compileCheckpoint(folder: string, options: BuildOptions): Promise<BuiltModel> {
+  const { weights, checkpoint = {}, onStage } = options;
+  const start = performance.now();
+  onStage?.("reading the checkpoint");
+  const { readCheckpoint } = await import("./checkpoints/checkpoint.ts");
+  const { graph, constants, vocabulary, notes, tokenizer, files } = await readCheckpoint(folder, { ...checkpoint, weights });
+  const read = performance.now();
+  onStage?.("compiling");
+  const compiled = await compileGraph(graph, constants, { ...options, vocabulary, notes });
+  const meta = { weights: undefined, files, typecheckMs: 0, otherMs: 0 };
+  const times = { typecheck: 0, load: 0, weights: read - start, compile: performance.now() - read };
+  return { loaded: { graph, meta }, constants, compiled, times, tokenizer };
 }
 
 /** What the weights leave open, and so the model file alone says. */
@@ -83,13 +103,15 @@ async function checkModelPath(path: string): Promise<void> {
     );
   }
   if (!info?.isDirectory()) return;
-  const checkpoint = await stat(join(path, "config.json")).catch(() => undefined);
-  const what = checkpoint === undefined ? "a folder, not a model file" : "a published checkpoint, which this version does not read";
-  fail(`${path} is ${what}`, "give a .ts file whose default export is a model");
+  fail(
+    `${path} is a folder without a config.json`,
+    "give a .ts file whose default export is a model, or the folder of a published checkpoint",
+  );
 }
 
 /** Writes what was compiled as a bundle, whole or not at all. Throws: `output-not-ours`, `output-write-failed`. */
-export async function writeBundle({ plan, shards, manifest }: Compiled, folder: string): Promise<void> {
+export async function writeBundle({ plan, shards, manifest }: Compiled, folder: string, tokenizer?: TokenizerData): Promise<void> {
   const { packBundle } = await import("./pack.ts");
-  await packBundle({ plan, shards: shards.map(({ bytes }) => bytes), manifest: { ...manifest } }, folder);
+  const files = tokenizer?.kind === "files" ? tokenizer.files : undefined;
+  await packBundle({ plan, shards: shards.map(({ bytes }) => bytes), manifest: { ...manifest }, files }, folder);
 }

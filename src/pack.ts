@@ -16,7 +16,7 @@ import { bug, CompileError } from "./ir/error.ts";
 const RUNTIME = fileURLToPath(new URL("./runtime/", import.meta.url));
 const EXTENSION = import.meta.url.endsWith(".ts") ? ".ts" : ".d.ts";
 /** What a bundle's folder may hold. */
-const OURS = /^(index\.js|index\.d\.ts|manifest\.json|weights.*\.safetensors)$/;
+const OURS = /^(index\.js|index\.d\.ts|manifest\.json|weights.*\.safetensors|tokenizer(_config)?\.json)$/;
 
 /** Writes the bundle into `folder`. Throws: `output-not-ours`, `output-write-failed`. */
 export async function packBundle(parts: BundleParts, folder: string): Promise<void> {
@@ -57,12 +57,13 @@ async function makeFolder(path: string): Promise<string | undefined> {
 }
 
 /** The files of a bundle by name. */
-export async function bundleFiles({ plan, shards, manifest }: BundleParts): Promise<Map<string, string | Uint8Array>> {
+export async function bundleFiles({ plan, shards, manifest, files = new Map() }: BundleParts): Promise<Map<string, string | Uint8Array>> {
   const [script, types] = await Promise.all([bundleScript(plan), runtimeTypes(plan)]);
   return new Map<string, string | Uint8Array>([
     ["index.js", script],
     ["index.d.ts", printDeclarations(plan, types)],
     ["manifest.json", `${JSON.stringify(manifest, undefined, 2)}\n`],
+    ...files,
     ...plan.shards.map(({ file }, i) => [file, shards[i] ?? bug(`no content for ${file}`)] as const),
   ]);
 }

@@ -86,10 +86,10 @@ function readRequest(id: string): Request | undefined {
 /** Gives the names of the weight files. Throws: an error as Vite shows it, with the place in the model. */
 async function buildInto({ path, ...options }: Request, folder: string, onFile: (file: string) => void): Promise<readonly string[]> {
   try {
-    const { loaded, compiled } = await compileModel(path, options);
+    const { loaded, compiled, tokenizer } = await compileModel(path, options);
     loaded.meta.files.forEach(onFile);
     await mkdir(dirname(folder), { recursive: true });
-    await writeBundle(compiled, folder);
+    await writeBundle(compiled, folder, tokenizer);
     return compiled.shards.map(({ file }) => file);
   } catch (error) {
     throw error instanceof CompileError ? forVite(error) : error;

@@ -1,4 +1,4 @@
-/** What `<model|bundle>` of a command names: a model file to compile, or a bundle's folder. */
+/** What `<model|checkpoint|bundle>` of a command names: something to compile, or a bundle's folder. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { CompileError } from "../ir/error.ts";

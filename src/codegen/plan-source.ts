@@ -28,6 +28,8 @@ export interface BundleParts {
   /** The contents of `plan.shards`, in their order. */
   readonly shards: readonly Uint8Array[];
   readonly manifest: Manifest;
+  /** Files that are copied beside it, such as a tokenizer's. */
+  readonly files?: ReadonlyMap<string, Uint8Array> | undefined;
 }
 
 /** `manifest.json`: the fields that mark a folder as a bundle of ours, and all that the compiler reports. */

@@ -9,7 +9,7 @@ const levels: readonly (readonly string[])[] = [
   ["src/codegen/"],
   ["src/dsl/", "src/passes/"],
   ["src/models/"],
-  ["src/frontend/", "src/compile.ts", "src/pack.ts", "src/files.ts", "src/build.ts"],
+  ["src/frontend/", "src/checkpoints/", "src/compile.ts", "src/pack.ts", "src/files.ts", "src/build.ts"],
   ["src/cli/", "src/vite.ts", "src/index.ts"],
 ];
 

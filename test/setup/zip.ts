@@ -37,8 +37,8 @@ export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** A zip file; with `zip64`, sizes and places are in the fields for large files. */
-export function zipFile(parts: readonly ZipPart[], { zip64 = false } = {}): Uint8Array<ArrayBuffer> {
+/** A zip file; with `zip64`, sizes and places are in the fields for large files; with `records`, it has zip64's last records without need. */
+export function zipFile(parts: readonly ZipPart[], { zip64 = false, records = false } = {}): Uint8Array<ArrayBuffer> {
   const written: Uint8Array[] = [];
   const directory: Uint8Array[] = [];
   let at = 0;
@@ -68,13 +68,18 @@ export function zipFile(parts: readonly ZipPart[], { zip64 = false } = {}): Uint
     );
     at += local.length;
   }
-  return joined([...written, ...directory, endOf(parts.length, joined(directory).length, at, zip64)]);
+  return joined([...written, ...directory, endOf(parts.length, joined(directory).length, at, { zip64, records: records || zip64 })]);
 }
 
-function endOf(count: number, size: number, at: number, zip64: boolean): Uint8Array {
+function endOf(
+  count: number,
+  size: number,
+  at: number,
+  { zip64, records }: { readonly zip64: boolean; readonly records: boolean },
+): Uint8Array {
   const record = le([4, 0x06064b50], [8, 44], [2, 45], [2, 45], [4, 0], [4, 0], [8, count], [8, count], [8, size], [8, at]);
   const locator = le([4, 0x07064b50], [4, 0], [8, at + size], [4, 1]);
   const short = zip64 ? ([0xffff, MAX32, MAX32] as const) : ([count, size, at] as const);
   const end = le([4, 0x06054b50], [2, 0], [2, 0], [2, short[0]], [2, short[0]], [4, short[1]], [4, short[2]], [2, 0]);
-  return zip64 ? joined([record, locator, end]) : end;
+  return records ? joined([record, locator, end]) : end;
 }

@@ -200,6 +200,7 @@ describe("torch: what is read", () => {
   test.each([
     ["deflated files", zipFile(parts().map((part) => ({ ...part, deflated: true })))],
     ["sizes of zip64", zipFile(parts(), { zip64: true })],
+    ["records of zip64 that nothing needs, as PyTorch writes them", zipFile(parts(), { records: true })],
     ["a file at the top, without a folder", zipFile(parts().map((part) => ({ ...part, path: part.path.slice(2) })))],
     ["a byte order", zipFile(parts({ path: "a/byteorder", bytes: new TextEncoder().encode("little") }))],
   ])("%s", async (_, bytes) => {
@@ -273,6 +274,8 @@ describe("torch: what is refused", () => {
     ["a directory of 4 GB", patched(zipFile(parts()), -10, 4, 0xfffffffe), "weights-file-zip"],
     ["a directory past the end", patched(zipFile(parts()), -6, 4, 0x7fffffff), "weights-file-zip"],
     ["a directory of 2^53 files", patched(zipFile(parts(), { zip64: true }), -66, 8, 2 ** 53), "weights-file-zip"],
+    ["two places of its directory", patched(zipFile(parts(), { records: true }), -6, 4, 0), "weights-file-zip"],
+    ["two numbers of its files", patched(zipFile(parts(), { records: true }), -12, 2, 1), "weights-file-zip"],
     ["no end of the directory", zipFile(parts()).slice(0, -22), "weights-file-zip"],
     ["nothing but a local header", zipFile(parts()).slice(0, 40), "weights-file-zip"],
     ["an unknown opcode", raw(op("i", "os\nsystem\n")), "weights-file-pickle"],

@@ -1,20 +1,26 @@
-/** `recurve build`: a model file, with its weights, to a bundle. */
+/** `recurve build`: a model file, with its weights, or a published checkpoint to a bundle. */
 import type { BuildOptions, BuiltModel } from "../../build.ts";
+import { checkpointDocs, checkpointOf } from "../checkpoint.ts";
 import { choiceOf, countOf, factorOf, requiredText, textOf, UsageError, type Command, type Terminal } from "../command.ts";
 
 const FORCED = ["convolution", "scan", "chunked", "recurrence"] as const;
 
 export const build: Command = {
   name: "build",
-  operands: ["model"],
-  doc: "Builds a bundle from a model file: shaders, glue, weights, manifest.",
+  operands: ["model|checkpoint"],
+  doc: "Builds a bundle from a model file or the folder of a published checkpoint: shaders, glue, weights, manifest.",
   options: {
     output: { type: "string", short: "o", value: "dir", doc: "folder to write the bundle to" },
-    weights: { type: "string", value: "file", doc: "safetensors or PyTorch file; seeded initial values where absent" },
+    weights: {
+      type: "string",
+      value: "file",
+      doc: "safetensors or PyTorch file; where absent, seeded initial values, or what the checkpoint's folder has",
+    },
     mode: { type: "string", value: "mode", doc: `run every length by ${FORCED.join(", ")}` },
     "max-length": { type: "string", value: "L", doc: "longest sequence of one run; streams have no end" },
     rate: { type: "string", value: "r", doc: "multiply every step size: 2 for half the sampling rate, 0.5 for twice" },
     dtype: { type: "string", value: "f32", doc: "number format on the device" },
+    ...checkpointDocs,
     seed: { type: "string", value: "n", doc: "seed of initial values; 0 where absent" },
     json: { type: "boolean", doc: "print what was built as JSON" },
   },
@@ -29,6 +35,7 @@ export const build: Command = {
       maxLength: countOf(given, "max-length"),
       seed: countOf(given, "seed", 0),
       rate: factorOf(given, "rate"),
+      checkpoint: await checkpointOf(path, given),
     };
     const built = await buildBundle(path, output, options, terminal);
     terminal.out(given.values["json"] === true ? `${JSON.stringify(built, undefined, 2)}\n` : await summaryOf(built));
@@ -50,10 +57,10 @@ async function buildBundle(path: string, output: string, options: BuildOptions, 
   const progress = progressOn(terminal);
   try {
     const start = performance.now();
-    const { compiled, times } = await compileModel(path, { ...options, onStage: progress.show });
+    const { compiled, times, tokenizer } = await compileModel(path, { ...options, onStage: progress.show });
     progress.show("packing");
     const packing = performance.now();
-    await writeBundle(compiled, output);
+    await writeBundle(compiled, output, tokenizer);
     const end = performance.now();
     progress.clear();
     compiled.warnings.forEach((warning) => terminal.err(`warning: ${warning}\n`));

@@ -2,11 +2,12 @@
 import type { Compiled, Manifest } from "../../compile.ts";
 import type { Loc } from "../../ir/error.ts";
 import type { Module, Pass } from "../../passes/pass.ts";
+import { checkpointDocs, checkpointOf } from "../checkpoint.ts";
 import { countOf, textOf, UsageError, type Command, type Given, type Terminal } from "../command.ts";
 
 export const inspect: Command = {
   name: "inspect",
-  operands: ["model|bundle"],
+  operands: ["model|checkpoint|bundle"],
   doc: "Prints the IR of a model, the modes chosen and why, and what every kernel costs.",
   options: {
     after: { type: "string", value: "pass", doc: "print what this pass leaves, and nothing else" },
@@ -17,8 +18,9 @@ export const inspect: Command = {
       value: "file",
       doc: "write a page: graph, costs, modes, memory plan, and of every system poles, responses, basis functions",
     },
-    weights: { type: "string", value: "file", doc: "safetensors or PyTorch file, where a model file is given" },
-    "max-length": { type: "string", value: "L", doc: "longest sequence of one run, where a model file is given" },
+    weights: { type: "string", value: "file", doc: "safetensors or PyTorch file, where no bundle is given" },
+    "max-length": { type: "string", value: "L", doc: "longest sequence of one run, where no bundle is given" },
+    ...checkpointDocs,
   },
   run: async (given, terminal) => {
     const [path = ""] = given.operands;
@@ -31,6 +33,7 @@ export const inspect: Command = {
 
 /** A bundle is compiled again from the graph and the weights it holds, which are those after the last graph pass. */
 async function inspectBundle(folder: string, given: Given, terminal: Terminal): Promise<void> {
+  await checkpointOf(folder, given);
   for (const name of ["weights", "max-length"]) {
     if (given.values[name] !== undefined) throw new UsageError(`--${name} needs the model file: ${folder} is a bundle`);
   }
@@ -52,7 +55,8 @@ async function inspectBundle(folder: string, given: Given, terminal: Terminal): 
 async function inspectModel(path: string, given: Given, terminal: Terminal): Promise<void> {
   const { compileModel } = await import("../../build.ts");
   const modules = new Map<string, Module>();
-  const options = { weights: textOf(given, "weights"), maxLength: countOf(given, "max-length") };
+  const checkpoint = await checkpointOf(path, given);
+  const options = { weights: textOf(given, "weights"), maxLength: countOf(given, "max-length"), checkpoint };
   const { compiled } = await compileModel(path, { ...options, onPass: (pass, module) => modules.set(pass.name, module) });
   compiled.warnings.forEach((warning) => terminal.err(`warning: ${warning}\n`));
   await show({ compiled, modules, sourceLine: await sourceReader(compiled) }, given, terminal);

@@ -1,18 +1,21 @@
 /** `recurve verify`: every mode against the float64 interpreter on this device. */
 import { join } from "node:path";
 import type { Manifest } from "../../compile.ts";
+import type { BuildOptions } from "../../build.ts";
+import { checkpointDocs, checkpointOf } from "../checkpoint.ts";
 import { countOf, textOf, UsageError, type Command, type Terminal } from "../command.ts";
 import type { Reference, VerifyReport } from "../verification.ts";
 
 export const verify: Command = {
   name: "verify",
-  operands: ["model|bundle"],
+  operands: ["model|checkpoint|bundle"],
   doc: "Holds every mode, and streams cut at random, against the float64 interpreter; a bundle keeps the report.",
   options: {
     cases: { type: "string", value: "n", doc: "random cases; 5 where absent" },
     seed: { type: "string", value: "n", doc: "seed of the cases; 0 where absent" },
     longest: { type: "string", value: "L", doc: "longest sequence; 256 where absent, because the interpreter is slow" },
-    weights: { type: "string", value: "file", doc: "safetensors or PyTorch file, where a model file is given" },
+    weights: { type: "string", value: "file", doc: "safetensors or PyTorch file, where no bundle is given" },
+    ...checkpointDocs,
     json: { type: "boolean", doc: "print JSON" },
   },
   run: async (given, terminal) => {
@@ -24,9 +27,9 @@ export const verify: Command = {
     };
     const { isBundle } = await import("../source.ts");
     const bundle = await isBundle(path);
-    const weights = textOf(given, "weights");
-    if (bundle && weights !== undefined) throw new UsageError(`--weights needs the model file: ${path} is a bundle`);
-    const report = bundle ? await verifyBundle(path, options, terminal) : await verifyModelFile(path, weights, options, terminal);
+    const build = { weights: textOf(given, "weights"), checkpoint: await checkpointOf(path, given) };
+    if (bundle && build.weights !== undefined) throw new UsageError(`--weights needs the model file: ${path} is a bundle`);
+    const report = bundle ? await verifyBundle(path, options, terminal) : await verifyModelFile(path, build, options, terminal);
     const { formatTable } = await import("../table.ts");
     terminal.out(given.values["json"] === true ? `${JSON.stringify(report, undefined, 2)}\n` : formatReport(report, formatTable));
     return report.modes.every((mode) => mode.agrees) ? 0 : 1;
@@ -58,14 +61,14 @@ async function keepReport(folder: string, manifest: Manifest, terminal: Terminal
 }
 
 /** Builds the model into a folder of its own for as long as it takes, and judges it by its graph before any pass. */
-async function verifyModelFile(path: string, weights: string | undefined, options: Options, terminal: Terminal): Promise<VerifyReport> {
+async function verifyModelFile(path: string, build: BuildOptions, options: Options, terminal: Terminal): Promise<VerifyReport> {
   const [{ requestGpu }, { compileModel, writeBundle, valuesOf }, { withScratch }] = await Promise.all([
     import("../adapter.ts"),
     import("../../build.ts"),
     import("../../files.ts"),
   ]);
   await requestGpu();
-  const built = await compileModel(path, { weights });
+  const built = await compileModel(path, build);
   return withScratch(async (folder) => {
     await writeBundle(built.compiled, folder);
     return verifyFolder(folder, { graph: built.loaded.graph, constants: valuesOf(built) }, options, terminal);

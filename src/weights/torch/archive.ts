@@ -9,6 +9,7 @@ import { ERR_OVERLAPPING_ENTRY, type FileEntry, Reader, ZipReader } from "@zip.j
 import { CompileError } from "../../ir/error.ts";
 import type { ByteSource } from "../safetensors.ts";
 import { fault } from "./fault.ts";
+import { withZip64 } from "./zip64.ts";
 
 /** Files inside a file. */
 export interface Archive {
@@ -29,7 +30,8 @@ const OPTIONS = { useWebWorkers: false, checkOverlappingEntry: true, checkCrc32:
 /** Opens a zip file. Throws: `weights-file-zip`. */
 export async function openArchive(source: ByteSource): Promise<Archive> {
   const entries = new Map<string, FileEntry>();
-  const listed = await zipErrors(source.label, () => new ZipReader(readerOf(source), OPTIONS).getEntries({ checkAmbiguity: true }));
+  const reader = readerOf(await withZip64(source));
+  const listed = await zipErrors(source.label, () => new ZipReader(reader, OPTIONS).getEntries({ checkAmbiguity: true }));
   for (const entry of listed) {
     if (entry.directory) continue;
     checkEntry(source.label, entry);
