@@ -12,7 +12,9 @@ import { normGroup, normRows } from "./norm.ts";
 import { poolSchedule } from "./pool.ts";
 import { packSchedule, unpackSchedule } from "./resample.ts";
 import type { Schedule } from "./schedule.ts";
+import { selectiveChunks } from "./selective-chunks.ts";
 import { selectiveLanes } from "./selective-lanes.ts";
+import { selectiveSlices } from "./selective-slices.ts";
 import { ssmConvolution } from "./ssm-convolution.ts";
 import { ssmScaled } from "./ssm-scaled.ts";
 import { ssmScan } from "./ssm-scan.ts";
@@ -41,6 +43,8 @@ export const schedules: readonly Schedule[] = [
   ssmStepDense,
   ssmStepDplr,
   ssmScaled,
+  selectiveSlices,
+  selectiveChunks,
   selectiveLanes,
   repeatSchedule,
   rotateSchedule,

@@ -43,7 +43,8 @@ export function writeResults(
 /** Copies a column. */
 export const copyColumn = (from: Column, to: Column): void => from.each((n) => to.set(n, from.get(n)));
 
-function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
+/** Emits the kernel; it runs only where `when` says so, where that is given. */
+export function lowerLanes(node: SsmNode, id: ValueId, context: LowerContext, when?: string): void {
   const s = selectiveOf(node, context);
   const { entry } = context;
   const N = s.form.state;
@@ -71,6 +72,7 @@ function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
   context.emit({
     built: k.finish(),
     grid: [groupsOf(s.columns, lanes), "d.B", 1],
+    ...(when === undefined ? {} : { when }),
     cost: {
       flops: `d.B*${steps}*${s.columns * (stepFlops(s, true) + s.form.reads * flopsOf(node.post))}`,
       bytes: `d.B*(${4 * seen.step}*${steps}+${4 * seen.once + stateBytes})`,
@@ -85,5 +87,5 @@ export const selectiveLanes: Schedule = schedule<SsmNode>({
   doc: "a lane a column of a head's state, which it keeps",
   op: "ssm",
   applies: (node, _, context) => node.form.stage === "selective" && (context.entry === "step" || context.mode === "scan"),
-  lower,
+  lower: lowerLanes,
 });
