@@ -253,5 +253,5 @@ function sizeOf(node: Node): number {
   return typeof size === "number" ? size : bug(`a ${node.op} without channels`);
 }
 
-/** In the order they are tried. */
-const rules: readonly Rule[] = [absorbIntoAnchor, mergeMaps, joinParts];
+/** In the order they are tried: an anchor takes a map with all the maps it reads, such as the activation of a gate. */
+const rules: readonly Rule[] = [mergeMaps, absorbIntoAnchor, joinParts];

@@ -36,6 +36,22 @@ describe("fuse-maps", () => {
        return y: %1, z: %2`,
     );
   });
+  test("a gate takes its activation along into the op before it", () => {
+    expectRewrite(
+      fuse,
+      `%0: [B L H=2] = input u
+       %1: [H=2 K=2] = param w
+       %2: [B L H=2] = conv %0 %1
+       %3: [B L H=2] = map {($0 * sigmoid($0))} %0
+       %4: [B L H=2] = map {($0 * $1)} %2 %3
+       return y: %4
+       ---
+       %0: [B L H=2] = input u
+       %1: [H=2 K=2] = param w
+       %2: [B L H=2] = conv %0 %1 %0 post {($0 * ($1 * sigmoid($1)))}
+       return y: %2`,
+    );
+  });
   test("a dear map of several maps is computed once", () => {
     const text = `%0: [B L H=2] = input u
        %1: [B L H=2] = map {tanh((exp($0) * sin($0)))} %0

@@ -1,6 +1,7 @@
 /**
  * Depthwise causal convolution with a few taps: one lane an element. A stream keeps the last K-1 inputs, `[B][K-1][H]`,
- * oldest first; a second dispatch moves them on, because all lanes read them.
+ * oldest first. In a step a lane moves those of its channel on as it reads them; of many steps a second dispatch does,
+ * because all lanes read them.
  */
 import { bug } from "../../ir/error.ts";
 import { type ConvNode, ownArity } from "../../ir/graph.ts";
@@ -54,30 +55,73 @@ function inputAt(k: KernelBuilder, x: ValueRef, at: Coords, back: KExpr, taps: n
   return select(inside, current, kept);
 }
 
-function lower(node: ConvNode, id: number, context: LowerContext): void {
+/** Whole sequences, and many steps of a stream. */
+function lowerMany(node: ConvNode, id: number, context: LowerContext): void {
   const { weight, taps } = tapsOf(node, context);
   const channels = channelsOf(node.type);
   const tail = context.entry === "whole" || taps === 1 ? undefined : tailOf(id, taps, channels, context);
   const source = context.value(node.args[0] ?? bug("conv"));
-  const step = context.entry === "step";
   const k = kernelBuilder("conv_taps", 64);
   const wBuffer = k.bind(context.weight(weight));
   const i = k.let("i", flatLane(64));
-  k.if(lt(i, step ? mul(dim("B"), channels) : mul(mul(dim("B"), channels), dim("L"))), () => {
-    const l = step ? u32(0) : k.let("l", mod(i, dim("L")));
-    const rest = step ? i : k.let("rest", div(i, dim("L")));
+  k.if(lt(i, mul(mul(dim("B"), channels), dim("L"))), () => {
+    const l = k.let("l", mod(i, dim("L")));
+    const rest = k.let("rest", div(i, dim("L")));
     const at: Coords = { b: k.let("b", div(rest, channels)), c: k.let("c", mod(rest, channels)), l };
     const sum = k.var("sum", f32(0));
-    const addTap = (tap: KExpr, value: KExpr): void => k.assign(sum, fma(k.load(wBuffer, add(mul(at.c, taps), tap)), value, sum));
-    eachTap(k, step ? taps - 1 : taps, (tap) =>
-      addTap(tap, step ? keptInput(k, at, tap, tail) : inputAt(k, source, at, sub(u32(taps - 1), tap), taps, tail)),
-    );
-    if (step) addTap(u32(taps - 1), read(k, source, { ...at, l: dim("t") }));
-    const place = step ? { ...at, l: dim("t") } : at;
-    write(k, context.result(id), place, applyPost(k, node, [sum], place, context));
+    eachTap(k, taps, (tap) => {
+      const value = inputAt(k, source, at, sub(u32(taps - 1), tap), taps, tail);
+      k.assign(sum, fma(k.load(wBuffer, add(mul(at.c, taps), tap)), value, sum));
+    });
+    write(k, context.result(id), at, applyPost(k, node, [sum], at, context));
   });
-  const size = elements(node.type, context.entry);
   const kept = tail === undefined ? "0" : `4*d.B*${(taps - 1) * channels}`;
+  emit(node, context, k, taps, kept);
+  if (tail !== undefined) moveTail(source, tail, taps, channels, context);
+}
+
+/** One step of a stream: a lane has the kept inputs of a channel for itself. */
+function lowerStep(node: ConvNode, id: number, context: LowerContext): void {
+  const { weight, taps } = tapsOf(node, context);
+  const channels = channelsOf(node.type);
+  const source = context.value(node.args[0] ?? bug("conv"));
+  const k = kernelBuilder("conv_step", 64);
+  const wBuffer = k.bind(context.weight(weight));
+  const i = k.let("i", flatLane(64));
+  k.if(lt(i, mul(dim("B"), channels)), () => {
+    const at: Coords = { b: k.let("b", div(i, channels)), c: k.let("c", mod(i, channels)), l: dim("t") };
+    const sum = k.var("sum", f32(0));
+    const addTap = (tap: KExpr, value: KExpr): void => k.assign(sum, fma(k.load(wBuffer, add(mul(at.c, taps), tap)), value, sum));
+    const newest = k.let("newest", read(k, source, at));
+    if (taps > 1) {
+      const tail = tailOf(id, taps, channels, context);
+      const buffer = k.bind(tail.buffer, "read_write");
+      const place = (tap: KExpr): KExpr => tail.index(at.b, tap, at.c);
+      const first = k.let("kept", k.load(buffer, place(u32(0))));
+      addTap(u32(0), first);
+      eachTap(
+        k,
+        taps - 1,
+        (tap) => {
+          const value = k.let("kept", k.load(buffer, place(tap)));
+          addTap(tap, value);
+          k.store(buffer, place(sub(tap, 1)), value);
+        },
+        1,
+      );
+      k.store(buffer, place(u32(taps - 2)), newest);
+    }
+    addTap(u32(taps - 1), newest);
+    write(k, context.result(id), at, applyPost(k, node, [sum], at, context));
+  });
+  emit(node, context, k, taps, `8*d.B*${(taps - 1) * channels}`);
+}
+
+/** `kept`: bytes of the inputs that a stream keeps, as often as they are touched. */
+function emit(node: ConvNode, context: LowerContext, k: KernelBuilder, taps: number, kept: string): void {
+  const size = elements(node.type, context.entry);
+  const channels = channelsOf(node.type);
+  const step = context.entry === "step";
   const own = `8*${size}+${kept}`;
   const inner = step ? "channel" : "time";
   const seen = parametersSeen(node, inner, context.entry);
@@ -92,37 +136,30 @@ function lower(node: ConvNode, id: number, context: LowerContext): void {
       minimum: `${own}+${4 * taps * channels}+${postBytes(node, context.entry, context)}`,
     },
   });
-  if (tail !== undefined) moveTail(source, tail, taps, channels, context);
 }
 
 /** Taps that are written out; more are a loop. */
 const unrolledTaps = 16;
 
-function eachTap(k: KernelBuilder, count: number, body: (tap: KExpr) => void): void {
-  if (count > unrolledTaps) k.for("tap", 0, count, body);
-  else for (let tap = 0; tap < count; tap++) body(u32(tap));
+function eachTap(k: KernelBuilder, count: number, body: (tap: KExpr) => void, first = 0): void {
+  if (count > unrolledTaps) k.for("tap", first, count, body);
+  else for (let tap = first; tap < count; tap++) body(u32(tap));
 }
 
-/** In a step every input but the newest comes from the tail. */
-const keptInput = (k: KernelBuilder, at: Coords, tap: KExpr, tail: Tail | undefined): KExpr =>
-  tail === undefined ? bug("a step without a tail") : k.load(k.bind(tail.buffer, "read"), tail.index(at.b, tap, at.c));
-
-/** tail <- the last K-1 of (tail, x); ascending, so that nothing is overwritten before it is read. */
+/** tail <- the last K-1 of (tail, x), of many steps; ascending, so that nothing is overwritten before it is read. */
 export function moveTail(x: ValueRef, tail: Tail, taps: number, channels: number, context: LowerContext): void {
-  const step = context.entry === "step";
   const k = kernelBuilder("conv_tail", 64);
   const buffer = k.bind(tail.buffer, "read_write");
   const i = k.let("i", flatLane(64));
   k.if(lt(i, mul(dim("B"), channels)), () => {
     const b = k.let("b", div(i, channels));
     const c = k.let("c", mod(i, channels));
-    const length = step ? u32(1) : dim("L");
     k.for("j", 0, taps - 1, (j) => {
-      const from = k.let("from", add(j, length));
+      const from = k.let("from", add(j, dim("L")));
       k.if(
         lt(from, taps - 1),
         () => k.store(buffer, tail.index(b, j, c), k.load(buffer, tail.index(b, from, c))),
-        () => k.store(buffer, tail.index(b, j, c), read(k, x, { b, c, l: step ? dim("t") : sub(from, taps - 1) })),
+        () => k.store(buffer, tail.index(b, j, c), read(k, x, { b, c, l: sub(from, taps - 1) })),
       );
     });
   });
@@ -138,6 +175,14 @@ export const convSchedule: Schedule = schedule<ConvNode>({
   name: "conv-taps",
   doc: "one lane an element, few taps written out",
   op: "conv",
-  applies: () => true,
-  lower,
+  applies: (_, __, context) => context.entry !== "step",
+  lower: lowerMany,
+});
+
+export const convStep: Schedule = schedule<ConvNode>({
+  name: "conv-step",
+  doc: "one step: a lane a channel, which moves on the inputs it keeps",
+  op: "conv",
+  applies: (_, __, context) => context.entry === "step",
+  lower: lowerStep,
 });

@@ -3,7 +3,7 @@ import { attentionSchedule } from "./attention.ts";
 import { cumulateSchedule, repeatSchedule, rotateSchedule } from "./channels.ts";
 import { convAxis } from "./conv-axis.ts";
 import { convLong } from "./conv-long.ts";
-import { convSchedule } from "./conv.ts";
+import { convSchedule, convStep } from "./conv.ts";
 import { embedSchedule } from "./embed.ts";
 import { concatSchedule, mapSchedule } from "./map.ts";
 import { matmulVector } from "./matmul-vector.ts";
@@ -35,6 +35,7 @@ export const schedules: readonly Schedule[] = [
   convAxis,
   convLong,
   convSchedule,
+  convStep,
   packSchedule,
   unpackSchedule,
   ssmConvolution,
