@@ -10,17 +10,18 @@ import { discretize } from "./passes/discretize.ts";
 import { fold } from "./passes/fold.ts";
 import { fuse } from "./passes/fuse.ts";
 import { init } from "./passes/init.ts";
+import { quantize, type WeightReport, weightReport } from "./passes/quantize.ts";
 import { lower } from "./passes/lower.ts";
 import type { Lowered, ProgramCosts } from "./passes/lowered.ts";
 import { chooseModes, type Choices, dimsFor, estimate } from "./passes/mode.ts";
-import type { Module, Pass } from "./passes/pass.ts";
+import type { Module, Pass, PassContext } from "./passes/pass.ts";
 import { runPasses } from "./passes/pipeline.ts";
 import { structure } from "./passes/structure.ts";
 import type { Mode } from "./runtime/plan.ts";
 import { type Shard, writeShards } from "./weights/write.ts";
 
 /** The graph passes in their order; `mode`, `lower` and `memory` follow on what they leave. */
-export const passes: readonly Pass[] = [init, structure, discretize, fold, affine, fuse];
+export const passes: readonly Pass[] = [init, structure, discretize, fold, affine, fuse, quantize];
 
 export interface CompileOptions {
   /** The longest sequence one execution takes; 65,536 where absent. */
@@ -36,6 +37,12 @@ export interface CompileOptions {
   readonly rate?: number | undefined;
   /** Tokens that a language model may choose, where its embedding and head have rows that only pad them. */
   readonly vocabulary?: number | undefined;
+  /** What the weights of products and tables are stored as, where they are not quantized; f32 where absent. */
+  readonly dtype?: PassContext["dtype"];
+  /** Quantizes the weights of products and tables to 8 or 4 bits. */
+  readonly quantize?: PassContext["quantize"];
+  /** Bytes of the largest buffer of a weight; 128 MiB, which every device binds, where absent. */
+  readonly bindingLimit?: number | undefined;
   /** Facts known before, stated among the passes' own. */
   readonly notes?: readonly string[] | undefined;
   /** Sees the module after every pass. */
@@ -90,7 +97,9 @@ export interface Manifest {
     readonly sha256: string;
     readonly tensors: readonly string[];
   }[];
-  /** The compiled graph as text; its parameters are the shards' tensors, some `.transposed`, discrete systems `.f64`. */
+  /** Weights of fewer bits than a float32, and what that changed in them; absent where there are none. */
+  readonly weights?: WeightReport;
+  /** The compiled graph as text; its parameters are the shards' tensors by the names of `weights/stored.ts`, discrete systems `.f64`. */
   readonly graph: string;
   readonly notes: readonly string[];
   /** What `recurve verify` measured; absent until it ran. */
@@ -137,12 +146,18 @@ export async function compileGraph(graph: Graph, constants: Constants, options: 
   const context = {
     seed: options.seed ?? 0,
     rate: checkRate(options.rate),
+    dtype: options.dtype,
+    quantize: options.quantize,
     maxLength: options.maxLength ?? defaultMaxLength,
     note: (m: string): void => void notes.push(m),
     warn: (m: string): void => void warnings.push(m),
   };
   const module = runPasses(passes, { graph, constants }, context, { onPass: options.onPass });
-  const lowered = lower(module, { maxLength: options.maxLength ?? defaultMaxLength, vocabulary: options.vocabulary });
+  const lowered = lower(module, {
+    maxLength: options.maxLength ?? defaultMaxLength,
+    vocabulary: options.vocabulary,
+    bindingLimit: options.bindingLimit,
+  });
   checkMode(lowered, options.mode);
   const choice = chooseModes(lowered, options.mode);
   const tensors = [...lowered.tensors].map(([name, tensor]) => ({ name, ...tensor }));
@@ -150,6 +165,7 @@ export async function compileGraph(graph: Graph, constants: Constants, options: 
   const files = shards.map(({ file, bytes, sha256 }) => ({ file, bytes: bytes.length, sha256 }));
   const resume = choice.resume === undefined ? {} : { chooseResume: choice.resume.source };
   const plan: PlanSource = { ...lowered.plan, choose: choice.whole.source, ...resume, shards: files };
+  const weights = weightReport(module.constants);
   const manifest: Manifest = {
     format: 1,
     compiler: compilerVersion,
@@ -162,6 +178,7 @@ export async function compileGraph(graph: Graph, constants: Constants, options: 
     reasons: { whole: choice.whole.reasons, resume: choice.resume?.reasons ?? [] },
     costs: reportCosts(lowered, module.graph),
     shards: shards.map(({ file, bytes, sha256, tensors: names }) => ({ file, bytes: bytes.length, sha256, tensors: names })),
+    ...(weights === undefined ? {} : { weights }),
     graph: printGraph(localPlaces(module.graph)),
     notes,
   };

@@ -106,6 +106,12 @@ export function choiceOf<const T extends string>(given: Given, name: string, cho
   return choices.find((choice) => choice === text) ?? usage(`--${name} is one of ${choices.join(", ")}, not "${text}"`);
 }
 
+/** What weights are stored as. Throws: UsageError. */
+export const weightOptions = (given: Given): { readonly dtype: "f32" | "f16" | undefined; readonly quantize: "q8" | "q4" | undefined } => ({
+  dtype: choiceOf(given, "dtype", ["f32", "f16"]),
+  quantize: choiceOf(given, "quantize", ["q8", "q4"]),
+});
+
 function usage(message: string): never {
   throw new UsageError(message);
 }

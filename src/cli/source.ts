@@ -28,6 +28,7 @@ export async function bundleReference(folder: string, manifest: BundleManifest):
     });
   }
   const constants = new Map<string, Constant>();
+  const errors = new Map(manifest.weights?.tensors.map(({ name, rms, max, norm }) => [name, { rms, max, norm }]));
   for (const node of graph.nodes) {
     if (node.op !== "param") continue;
     const value = readParameter(
@@ -36,7 +37,9 @@ export async function bundleReference(folder: string, manifest: BundleManifest):
       stored,
     );
     if (value === undefined) throw missing(folder, node.name);
-    constants.set(node.name, value);
+    const { packed } = value;
+    const error = errors.get(node.name);
+    constants.set(node.name, packed === undefined || error === undefined ? value : { ...value, packed: { ...packed, error } });
   }
   return { graph, constants };
 }

@@ -34,10 +34,14 @@ export interface Packed {
   readonly error?: PackingError | undefined;
 }
 
-/** Differences of a tensor from what it was: root of the mean square over that of the values, and the largest over their largest. */
+/** Differences of a tensor from what it was. */
 export interface PackingError {
+  /** Root of the mean square, over that of the values. */
   readonly rms: number;
+  /** The largest, over the largest value. */
   readonly max: number;
+  /** Root of the sum of the squares of the values: the weight of this error among others. */
+  readonly norm: number;
 }
 
 /** Words a row takes: of its numbers, of its scales. */

@@ -46,6 +46,9 @@ export interface NewConstant {
   readonly value: Constant;
 }
 
+/** Whether `write` made this name. */
+export const isSystemConstant = (name: string): boolean => /:\w+$/.test(name);
+
 /** Writes into `constants`. */
 export function constantWriter(constants: Map<string, Constant>): ConstantWriter {
   return {

@@ -15,6 +15,10 @@ export interface PassContext {
   readonly seed: number;
   /** Multiplies every step size; 1 where absent. */
   readonly rate?: number | undefined;
+  /** What weights of products and tables are stored as where they are not quantized; float32 where absent. */
+  readonly dtype?: "f32" | "f16" | undefined;
+  /** What weights with enough inputs are quantized to; none where absent. */
+  readonly quantize?: "q8" | "q4" | undefined;
   /** Time steps of the longest sequence; unlimited where absent. */
   readonly maxLength?: number | undefined;
   /** Records a fact worth telling the user (`recurve inspect` prints it), such as a residual. */

@@ -1,8 +1,9 @@
 /** IEEE 754 binary16, to and from its bits. */
 
-/** Rounds to infinity, as all above it; and the smallest half that is not subnormal. */
+/** The smallest half that is not subnormal. */
+export const SMALLEST_HALF = 2 ** -14;
+/** Rounds to infinity, as all above it. */
 const BEYOND = 65520;
-const SMALLEST = 2 ** -14;
 
 /** The value of 16 bits. */
 export function fromHalf(bits: number): number {
@@ -22,7 +23,7 @@ export function toHalf(value: number): number | undefined {
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
   const size = Math.abs(value);
   if (!(size < BEYOND)) return undefined;
-  if (size < SMALLEST) return size <= SMALLEST / 2 ? sign : sign | (1 << 10);
+  if (size < SMALLEST_HALF) return size <= SMALLEST_HALF / 2 ? sign : sign | (1 << 10);
   const exponent = exponentOf(size);
   // A fraction that rounds up to 1024 carries into the exponent.
   return sign | (((exponent + 15) << 10) + roundEven(size * 2 ** (10 - exponent)) - 1024);

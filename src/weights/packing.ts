@@ -1,6 +1,6 @@
 /** Packs the numbers of a matrix into the words of a format, and back. Which weights are packed, `passes/quantize.ts` decides. */
 import { formatOf, type Packed, type PackingError, type WeightFormat, wordsOfRow } from "../ir/packed.ts";
-import { fromHalf, toHalf } from "./half.ts";
+import { fromHalf, SMALLEST_HALF, toHalf } from "./half.ts";
 
 /** What is lost where a scale is too small for a half: more than a format does to any numbers it suits. */
 const MOST_LOST: Readonly<Record<WeightFormat, number>> = { f16: 0.002, q8: 0.05, q4: 0.3 };
@@ -104,7 +104,7 @@ function bestScale(values: Float64Array, zero: number): number | undefined {
   for (const start of STARTS) {
     let scale = (-extreme * start) / zero;
     for (let fit = 0; fit < 2; fit++) {
-      const half = toHalf(scale);
+      const half = toHalf(Math.abs(scale) < SMALLEST_HALF ? SMALLEST_HALF : scale);
       if (half === undefined) break;
       const { error, refitted } = judge(values, fromHalf(half), zero);
       if (error < least) [best, least] = [half, error];
@@ -137,5 +137,5 @@ export function packingError(before: Float64Array, after: Float64Array): Packing
     largest = Math.max(largest, Math.abs(value));
   });
   const over = (a: number, b: number): number => (a === 0 ? 0 : a / b);
-  return { rms: Math.sqrt(over(square, size)), max: over(most, largest) };
+  return { rms: Math.sqrt(over(square, size)), max: over(most, largest), norm: Math.sqrt(size) };
 }

@@ -1,7 +1,8 @@
 /** `recurve build`: a model file, with its weights, or a published checkpoint to a bundle. */
 import type { BuildOptions, BuiltModel } from "../../build.ts";
+import type { WeightReport } from "../../passes/quantize.ts";
 import { checkpointDocs, checkpointOf } from "../checkpoint.ts";
-import { choiceOf, countOf, factorOf, requiredText, textOf, UsageError, type Command, type Terminal } from "../command.ts";
+import { choiceOf, countOf, factorOf, requiredText, textOf, UsageError, weightOptions, type Command, type Terminal } from "../command.ts";
 
 const FORCED = ["convolution", "scan", "chunked", "recurrence"] as const;
 
@@ -19,7 +20,8 @@ export const build: Command = {
     mode: { type: "string", value: "mode", doc: `run every length by ${FORCED.join(", ")}` },
     "max-length": { type: "string", value: "L", doc: "longest sequence of one run; streams have no end" },
     rate: { type: "string", value: "r", doc: "multiply every step size: 2 for half the sampling rate, 0.5 for twice" },
-    dtype: { type: "string", value: "f32", doc: "number format on the device" },
+    dtype: { type: "string", value: "f", doc: "store the weights of products and tables as f32 or f16; f32 where absent" },
+    quantize: { type: "string", value: "q", doc: "quantize them to q8 or q4, by groups; products of few inputs stay as --dtype says" },
     ...checkpointDocs,
     seed: { type: "string", value: "n", doc: "seed of initial values; 0 where absent" },
     json: { type: "boolean", doc: "print what was built as JSON" },
@@ -28,7 +30,6 @@ export const build: Command = {
     const [path = ""] = given.operands;
     const output = requiredText(given, "output");
     if (output === "") throw new UsageError("--output needs the name of a folder");
-    choiceOf(given, "dtype", ["f32"]);
     const options = {
       weights: textOf(given, "weights"),
       mode: choiceOf(given, "mode", FORCED),
@@ -36,6 +37,7 @@ export const build: Command = {
       seed: countOf(given, "seed", 0),
       rate: factorOf(given, "rate"),
       checkpoint: await checkpointOf(path, given),
+      ...weightOptions(given),
     };
     const built = await buildBundle(path, output, options, terminal);
     terminal.out(given.values["json"] === true ? `${JSON.stringify(built, undefined, 2)}\n` : await summaryOf(built));
@@ -49,6 +51,8 @@ interface Built {
   readonly output: string;
   readonly modes: readonly string[];
   readonly weightBytes: number;
+  /** What packing the weights changed, where they are packed. */
+  readonly weights?: WeightReport;
   readonly milliseconds: BuiltModel["times"] & { readonly pack: number; readonly total: number };
 }
 
@@ -64,17 +68,18 @@ async function buildBundle(path: string, output: string, options: BuildOptions, 
     const end = performance.now();
     progress.clear();
     compiled.warnings.forEach((warning) => terminal.err(`warning: ${warning}\n`));
-    const { name, modes, shards } = compiled.manifest;
+    const { name, modes, shards, weights } = compiled.manifest;
     const weightBytes = shards.reduce((sum, { bytes }) => sum + bytes, 0);
-    return { name, output, modes, weightBytes, milliseconds: { ...times, pack: end - packing, total: end - start } };
+    const packed = weights === undefined ? {} : { weights };
+    return { name, output, modes, weightBytes, ...packed, milliseconds: { ...times, pack: end - packing, total: end - start } };
   } finally {
     progress.clear();
   }
 }
 
-async function summaryOf({ name, output, modes, weightBytes, milliseconds }: Built): Promise<string> {
-  const { formatBytes } = await import("../table.ts");
+async function summaryOf({ name, output, modes, weightBytes, weights, milliseconds }: Built): Promise<string> {
+  const [{ formatBytes }, { reportText }] = await Promise.all([import("../table.ts"), import("../../passes/quantize.ts")]);
   const seconds = (time: number): string => `${(time / 1000).toFixed(1)} s`;
   const took = `${seconds(milliseconds.total)} (${seconds(milliseconds.typecheck)} TypeScript)`;
-  return `${name}: ${modes.join(", ")}; ${formatBytes(weightBytes)} of weights; ${took}; in ${output}\n`;
+  return `${name}: ${modes.join(", ")}; ${formatBytes(weightBytes)} of weights; ${took}; in ${output}\n${weights === undefined ? "" : `${reportText(weights)}\n`}`;
 }

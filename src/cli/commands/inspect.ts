@@ -3,7 +3,7 @@ import type { Compiled, Manifest } from "../../compile.ts";
 import type { Loc } from "../../ir/error.ts";
 import type { Module, Pass } from "../../passes/pass.ts";
 import { checkpointDocs, checkpointOf } from "../checkpoint.ts";
-import { countOf, textOf, UsageError, type Command, type Given, type Terminal } from "../command.ts";
+import { countOf, textOf, UsageError, weightOptions, type Command, type Given, type Terminal } from "../command.ts";
 
 export const inspect: Command = {
   name: "inspect",
@@ -19,6 +19,8 @@ export const inspect: Command = {
       doc: "write a page: graph, costs, modes, memory plan, and of every system poles, responses, basis functions",
     },
     weights: { type: "string", value: "file", doc: "safetensors or PyTorch file, where no bundle is given" },
+    dtype: { type: "string", value: "f", doc: "f32 or f16, as for build, where no bundle is given" },
+    quantize: { type: "string", value: "q", doc: "q8 or q4, as for build, where no bundle is given" },
     "max-length": { type: "string", value: "L", doc: "longest sequence of one run, where no bundle is given" },
     ...checkpointDocs,
   },
@@ -34,7 +36,7 @@ export const inspect: Command = {
 /** A bundle is compiled again from the graph and the weights it holds, which are those after the last graph pass. */
 async function inspectBundle(folder: string, given: Given, terminal: Terminal): Promise<void> {
   await checkpointOf(folder, given);
-  for (const name of ["weights", "max-length"]) {
+  for (const name of ["weights", "max-length", "dtype", "quantize"]) {
     if (given.values[name] !== undefined) throw new UsageError(`--${name} needs the model file: ${folder} is a bundle`);
   }
   const [{ readManifest }, { bundleReference }, { compileGraph }] = await Promise.all([
@@ -56,7 +58,7 @@ async function inspectModel(path: string, given: Given, terminal: Terminal): Pro
   const { compileModel } = await import("../../build.ts");
   const modules = new Map<string, Module>();
   const checkpoint = await checkpointOf(path, given);
-  const options = { weights: textOf(given, "weights"), maxLength: countOf(given, "max-length"), checkpoint };
+  const options = { weights: textOf(given, "weights"), maxLength: countOf(given, "max-length"), checkpoint, ...weightOptions(given) };
   const { compiled } = await compileModel(path, { ...options, onPass: (pass, module) => modules.set(pass.name, module) });
   compiled.warnings.forEach((warning) => terminal.err(`warning: ${warning}\n`));
   await show({ compiled, modules, sourceLine: await sourceReader(compiled) }, given, terminal);
