@@ -34,9 +34,11 @@ interface Request {
   readonly weights: string | undefined;
   readonly mode: Mode | undefined;
   readonly maxLength: number | undefined;
+  readonly dtype: "f32" | "f16" | undefined;
+  readonly quantize: "q8" | "q4" | undefined;
 }
 
-/** Builds models imported with the query `?recurve`; `weights` (relative to the model), `mode` and `maxLength` may follow. */
+/** Builds models imported with the query `?recurve`; `weights` (relative to the model), `mode`, `maxLength`, `dtype` and `quantize` may follow. */
 export function recurve(): RecurvePlugin {
   let cache = join("node_modules", ".vite", "recurve");
   return {
@@ -80,7 +82,17 @@ function readRequest(id: string): Request | undefined {
     weights: weights === null ? undefined : resolve(dirname(path), weights),
     mode: (query.get("mode") ?? undefined) as Mode | undefined,
     maxLength: maxLength === null ? undefined : Number(maxLength),
+    dtype: choiceIn(query, "dtype", ["f32", "f16"]),
+    quantize: choiceIn(query, "quantize", ["q8", "q4"]),
   };
+}
+
+function choiceIn<const T extends string>(query: URLSearchParams, name: string, choices: readonly T[]): T | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  const choice = choices.find((known) => known === text);
+  if (choice === undefined) throw new Error(`${name}=${text}: one of ${choices.join(", ")} is needed`);
+  return choice;
 }
 
 /** Gives the names of the weight files. Throws: an error as Vite shows it, with the place in the model. */

@@ -16,12 +16,16 @@ test("load builds the model, watches its files, and wraps the bundle with its we
   plugin.configResolved({ cacheDir: join(folder, "cache") });
   const code = await plugin.load.call(
     { addWatchFile: (file) => watched.push(file) },
-    `${model}?weights=w.safetensors&maxLength=32&recurve`,
+    `${model}?weights=w.safetensors&maxLength=32&dtype=f16&recurve`,
   );
   expect(watched).toEqual(expect.arrayContaining([model, weights]));
   const index = /from "(.*\/index\.js)"/.exec(code ?? "")?.[1] ?? "";
-  const manifest = JSON.parse(await readFile(index.replace("index.js", "manifest.json"), "utf8")) as { maxLength: number };
+  const manifest = JSON.parse(await readFile(index.replace("index.js", "manifest.json"), "utf8")) as {
+    maxLength: number;
+    weights: { tensors: { format: string }[] };
+  };
   expect(manifest.maxLength).toBe(32);
+  expect(manifest.weights.tensors.map(({ format }) => format)).toEqual(["f16", "f16"]);
   expect(code).toContain(`${index.replace("index.js", "weights.safetensors")}?url&no-inline`);
 });
 
@@ -36,6 +40,10 @@ test.each(["0", "-1", "ten", "1e3", ""])("maxLength=%s is refused", async (text)
   await expect(recurve().load.call({ addWatchFile: () => undefined }, `/app/model.ts?recurve&maxLength=${text}`)).rejects.toThrow(
     "maxLength",
   );
+});
+
+test.each(["dtype=bf16", "quantize=q2", "quantize="])("%s is refused", async (text) => {
+  await expect(recurve().load.call({ addWatchFile: () => undefined }, `/app/model.ts?recurve&${text}`)).rejects.toThrow("is needed");
 });
 
 test("a fault of the model is Vite's error with its place, frame and fix", async () => {
