@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Model } from "../examples/shared/bundle.ts";
 import { buildBundle, readTestSet } from "../scripts/examples.ts";
+import { type LanguageModel, readTextSet, scoreText } from "../scripts/language.ts";
 import { score } from "../scripts/score.ts";
 import { processGpu } from "../src/cli/adapter.ts";
 import type { LoadOptions } from "../src/runtime/api.ts";
@@ -17,6 +18,9 @@ const examples = [
   { name: "s4-digits", apart: 2e-5, flips: 0 },
 ];
 
+/** The language model: how far its logits may be from PyTorch's, over the largest. */
+const LANGUAGE = { name: "mamba-austen", apart: 2e-5 };
+
 export const accuracy: Bench = {
   name: "accuracy",
   doc: "the examples' test sets in every mode, against PyTorch",
@@ -24,15 +28,18 @@ export const accuracy: Bench = {
   run: async ({ root, data }) => {
     const figures: Figure[] = [];
     const folder = await mkdtemp(join(tmpdir(), "recurve-bench-"));
+    const testSet = (name: string): string => join(data ?? join(root, "examples"), name);
+    const open = async <M>(name: string): Promise<M> => {
+      buildBundle(root, name, join(folder, name));
+      const bundle = (await import(pathToFileURL(join(folder, name, "index.js")).href)) as {
+        readonly load: (options: LoadOptions) => Promise<M>;
+      };
+      return bundle.load({ gpu: processGpu() });
+    };
     try {
       for (const { name, apart, flips } of examples) {
-        const bundle = join(folder, name);
-        buildBundle(root, name, bundle);
-        const { load } = (await import(pathToFileURL(join(bundle, "index.js")).href)) as {
-          readonly load: (options: LoadOptions) => Promise<Model>;
-        };
-        const model = await load({ gpu: processGpu() });
-        const test = await readTestSet(join(data ?? join(root, "examples"), name));
+        const model = await open<Model>(name);
+        const test = await readTestSet(testSet(name));
         for (const mode of model.info.modes) {
           const { count, right, likePyTorch, apart: difference, seconds } = await score(model, test, mode, test.count, 40);
           figures.push(
@@ -44,6 +51,19 @@ export const accuracy: Bench = {
         }
         model.destroy();
       }
+      const model = await open<LanguageModel>(LANGUAGE.name);
+      const text = await readTextSet(testSet(LANGUAGE.name));
+      for (const mode of model.info.modes) {
+        const name = `${LANGUAGE.name}, ${mode}`;
+        const { count, bits, theirs, apart, seconds } = await scoreText(model, text, mode, text.count, 4);
+        figures.push(
+          { name: `${name}: bits a character, ${count} chunks`, value: bits, unit: "" },
+          { name: `${name}: the same, PyTorch, of the chunks it is known for`, value: theirs, unit: "" },
+          { name: `${name}: logits from PyTorch's, over the largest`, value: apart, unit: "", atMost: LANGUAGE.apart },
+          { name: `${name}: time a chunk`, value: (1000 * seconds) / count, unit: "ms" },
+        );
+      }
+      model.destroy();
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
