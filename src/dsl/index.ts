@@ -54,6 +54,7 @@ export {
   type Unary,
   type UnaryOfBoth,
 } from "./pointwise.ts";
+export { shared } from "./shared.ts";
 export { s4, type PoleRule, type S4Basis, type S4Init, type S4Options, type S4Start, type TransformName, type WithOutputs } from "./s4.ts";
 export {
   gatedDelta,

@@ -5,6 +5,7 @@
 import { graphBuilder, type GraphBuilder } from "../ir/build.ts";
 import { CompileError, type Loc } from "../ir/error.ts";
 import type { Dim, Init, ValueId } from "../ir/graph.ts";
+import { formatDims, sameDims } from "../ir/infer.ts";
 import { isTensor, traced, type AnyTensor } from "./tensor.ts";
 
 /** More nodes than any model has; a loop without end reaches it within the time limit. */
@@ -16,6 +17,8 @@ export interface Trace {
   /** Names of layers that were made up. */
   readonly names: Set<string>;
   readonly parameters: Map<string, ValueId>;
+  /** Parameters that the call under way has again instead of declaring them; see `shared`. */
+  readonly again: Map<string, ValueId>;
   readonly scopes: string[];
 }
 
@@ -66,7 +69,7 @@ function locate(error: unknown): unknown {
 /** Runs `build` with a new trace of that name. */
 export function tracing<R>(name: string, build: (trace: Trace) => R): R {
   if (current !== undefined) fail("nested-model", "a model is declared inside another", "call the inner model's function instead");
-  current = { builder: graphBuilder(name), names: new Set(), parameters: new Map(), scopes: [] };
+  current = { builder: graphBuilder(name), names: new Set(), parameters: new Map(), again: new Map(), scopes: [] };
   try {
     return build(current);
   } finally {
@@ -130,16 +133,20 @@ export function layerName(kind: string, name: string | undefined): string {
 }
 
 /**
- * A parameter under a name that must be free.
- * Throws: CompileError `duplicate-name`.
+ * A parameter under a name that must be free, or that an earlier call of a shared block has.
+ * Throws: CompileError `duplicate-name`, `shape-mismatch`.
  */
 export function parameter(layer: string, leaf: string, dims: readonly Dim[], init: Init): ValueId {
+  const old = again(layer, leaf, dims);
+  if (old !== undefined) return old;
   const name = freeName(layer, leaf);
   return kept(name, trace().builder.param(name, dims, init, here()));
 }
 
 /** A parameter that no checkpoint holds: its values are always those of `init`. Throws: CompileError `duplicate-name`. */
 export function fixedParameter(layer: string, leaf: string, dims: readonly Dim[], init: Init): ValueId {
+  const old = again(layer, leaf, dims);
+  if (old !== undefined) return old;
   const name = freeName(layer, leaf);
   return kept(name, trace().builder.fixed(name, dims, init, here()));
 }
@@ -156,6 +163,18 @@ export function declared(layer: string, leaf: string): ValueId {
 }
 
 const fullName = (layer: string, leaf: string): string => (layer === "" ? leaf : `${layer}.${leaf}`);
+
+/** The parameter as an earlier call of the running shared block declared it. */
+function again(layer: string, leaf: string, dims: readonly Dim[]): ValueId | undefined {
+  const running = trace();
+  const name = fullName(layer, leaf);
+  const value = running.again.get(name);
+  if (value === undefined) return undefined;
+  const first = running.builder.typeOf(value).dims;
+  if (sameDims(first, dims)) return value;
+  const message = `${name} is ${formatDims(first)} in the first call of this shared block and ${formatDims(dims)} here`;
+  return fail("shape-mismatch", message, "call it on tensors of equal widths");
+}
 
 function kept(name: string, value: ValueId): ValueId {
   trace().parameters.set(name, value);

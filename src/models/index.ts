@@ -1,5 +1,6 @@
 /** What a model file imports as `recurve/models`: published blocks and backbones, each a function over the layers of `recurve`. */
 export { activate, gatedHalves, type Activation } from "./activation.ts";
+export { attentionBlock, type AttentionBlockOptions } from "./attention-block.ts";
 export {
   residualBlock,
   sequenceDecoder,
