@@ -3,23 +3,36 @@
  * far back they were declared. `runtime/shader-text.ts` reads it and says why. Structure and meaning stay as they are.
  */
 
+import { shaderBuffer, shaderDims } from "../runtime/shader-text.ts";
+
 /** One token that matters here: a declaration, a name that is no member, the start of a loop, or punctuation of scopes. */
 const TOKEN = /\b(let|var) ([A-Za-z_]\w*)|(?<![\w.])([A-Za-z_]\w*)|[{};]/g;
 
-/** The shader as a bundle holds it. */
-export function packShader(wgsl: string): string {
-  const slim = slimShader(wgsl);
+/** The shader of a kernel with these accesses as a bundle holds it. */
+export function packShader(wgsl: string, access: string): string {
+  const slim = shortStart(slimShader(wgsl), access);
   // `_1` is what the runtime will call a value, `$` what stands for one.
   return /\$|\b_\d/.test(slim) ? slim : countNames(slim);
 }
 
-/** Without comments, indentation, and spaces that separate nothing. Minus, `<` and `/` keep theirs: they could join with others. */
+/** With the declarations that the runtime makes left out. */
+function shortStart(wgsl: string, access: string): string {
+  const buffer = /@group\(0\) @binding\((\d+)\) var<storage,read\w*> b\d+: array<(\w+)>;/g;
+  return wgsl
+    .replace(shaderDims, "#")
+    .replaceAll(buffer, (text, binding: string, type: string) =>
+      text === shaderBuffer(access, Number(binding), type) ? `@${type};` : text,
+    );
+}
+
+/** Without comments, indentation, and spaces that separate nothing. `<` and `>` keep theirs, and what could join with what follows. */
 function slimShader(wgsl: string): string {
   const lines = wgsl.split("\n").map((line) => line.replace(/\/\/.*$/, "").trim());
   return lines
     .filter((line) => line !== "")
     .join("\n")
     .replaceAll(/ ?([=+*,;{}]) ?/g, "$1")
+    .replaceAll(/ ([-%/&|]|&&|\|\|) (?![-/*&|])/g, "$1")
     .replaceAll(/([;{}])\n/g, "$1");
 }
 

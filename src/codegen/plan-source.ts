@@ -78,7 +78,7 @@ export function evaluatePlan(plan: PlanSource): Plan {
 
 /** The plan as a JavaScript object literal, its shaders in the form of a bundle. */
 export function printPlan(plan: PlanSource): string {
-  const packed = { ...plan, kernels: plan.kernels.map((kernel) => ({ ...kernel, wgsl: packShader(kernel.wgsl) })) };
+  const packed = { ...plan, kernels: plan.kernels.map((kernel) => ({ ...kernel, wgsl: packShader(kernel.wgsl, kernel.access) })) };
   return literal(mapFunctions(packed, (parameter, expression) => new Code(`(${parameter}) => (${expression})`)));
 }
 

@@ -43,13 +43,21 @@ export function separateOutputs(graph: Graph): Graph {
   return { ...graph, nodes, outputs };
 }
 
-/** The kernels that programs use, those of one name side by side: compression finds what they share. */
+/**
+ * The kernels that programs use, for a compression that finds what two share only where they are near: families (by the first word of their
+ * names) side by side, and the longest last, where it comes between no two others.
+ */
 function orderKernels(
   kernels: Shared["kernels"],
   programs: readonly VirtualProgram[],
 ): { readonly ordered: Shared["kernels"]; readonly renumber: (d: DispatchSource) => DispatchSource } {
   const used = new Set(programs.flatMap((p) => [...p.prepare, ...p.body].map((d) => d.kernel)));
-  const order = [...used].toSorted((a, b) => (kernels[a]?.kernel.name ?? "").localeCompare(kernels[b]?.kernel.name ?? "") || a - b);
+  const nameOf = (i: number): string => kernels[i]?.kernel.name ?? bug("no kernel");
+  const familyOf = (i: number): string => nameOf(i).replace(/_.*/, "");
+  const lengths = new Map<string, number>();
+  for (const i of used) lengths.set(familyOf(i), (lengths.get(familyOf(i)) ?? 0) + (kernels[i]?.wgsl.length ?? 0));
+  const lengthOf = (i: number): number => lengths.get(familyOf(i)) ?? 0;
+  const order = [...used].toSorted((a, b) => lengthOf(a) - lengthOf(b) || nameOf(a).localeCompare(nameOf(b)) || a - b);
   const places = new Map(order.map((kernel, place) => [kernel, place]));
   return {
     ordered: order.map((i) => kernels[i] ?? bug("no kernel")),

@@ -40,7 +40,7 @@ export class Pipelines {
     const { maxComputeWorkgroupStorageSize, maxStorageBuffersPerShaderStage } = this.#gpu.limits;
     LimitError.check({ maxComputeWorkgroupStorageSize }, spec.shared?.(constants) ?? 0);
     LimitError.check({ maxStorageBuffersPerShaderStage }, spec.access.length);
-    const module = (kernel.module ??= this.#gpu.createShaderModule({ label: spec.name, code: unpackShader(spec.wgsl) }));
+    const module = (kernel.module ??= this.#gpu.createShaderModule({ label: spec.name, code: unpackShader(spec.wgsl, spec.access) }));
     const pipeline = this.#gpu.createComputePipelineAsync({
       label: spec.name,
       layout: this.#gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),

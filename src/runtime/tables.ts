@@ -13,10 +13,12 @@ export type TableMaker = (
 ) => Record<string, Float32Array<ArrayBuffer>>;
 
 const none = new Float64Array();
+/** What a pole has above 2^-12: so few bits that products with as few are exact in float32. */
+const upper = (x: number): number => Math.round(x * 2048) / 2048;
 
 /**
  * A diagonal system's tables; see `passes/schedules/lti.ts`.
- * Shapes: abar, gain `[H N 2]`; left `[H 2N block]`, right `[H blocks 2N]`, recurrence `[6][N][H]`.
+ * Shapes: abar, gain `[H N 2]`; left `[H 2N block]`, right `[H blocks 2N]`, recurrence `[6][N][H]` of abar high and low, gain.
  */
 export const diagonal: TableMaker = ({ abar = none, gain = none }, { abar: shape = [] }, { block = 0, blocks = 0 }) => {
   const [H = 0, N = 0] = shape;
@@ -40,7 +42,7 @@ export const diagonal: TableMaker = ({ abar = none, gain = none }, { abar: shape
         right[(h * blocks + j) * 2 * N + 2 * n + 1] = im;
         [re, im] = [re * br - im * bi, re * bi + im * br];
       }
-      const [hr, hi] = [Math.fround(ar), Math.fround(ai)];
+      const [hr, hi] = [upper(ar), upper(ai)];
       [hr, hi, ar - hr, ai - hi, gr, gi].forEach((value, q) => (recurrence[(q * N + n) * H + h] = value));
     }
   }
@@ -165,7 +167,7 @@ export const dplr: TableMaker = (
       inputs.set(column, (h * block + i) * S);
       step(column, system);
     }
-    const high = Float64Array.from(system.a, Math.fround);
+    const high = system.a.map(upper);
     const rows = [high, system.a.map((value, m) => value - (high[m] ?? 0)), of(bbar), of(c)];
     for (let r = 0; r < R; r++) rows.push(system.p.subarray(r * S, (r + 1) * S), system.q.subarray(r * S, (r + 1) * S));
     for (const [part, values] of rows.entries()) writeParts(recurrence, part, H, h, values);

@@ -105,6 +105,13 @@ export const uint = (a: KExpr): KExpr => ({ op: "call", type: "u32", fn: "uint",
 export const bits = (a: KExpr): KExpr => ({ op: "call", type: "u32", fn: "bits", args: [a] });
 /** The f32 of the same bits as a u32. */
 export const fromBits = (a: KExpr): KExpr => ({ op: "call", type: "f32", fn: "frombits", args: [a] });
+/**
+ * The f32 nearest to `a`: what is subtracted from it afterwards is not taken for what went into it. WGSL lets a compiler reassociate; none
+ * knows that the highest bit of a batch size is 0.
+ */
+export const rounded = (a: KExpr): KExpr => fromBits(binary("bitor", bits(a), shr(dim("B"), 31)));
+/** The largest power of two not above |a|; 0 of 0. */
+export const binade = (a: KExpr): KExpr => fromBits(bitand(bits(a), 0x7f800000));
 export const select = (cond: KExpr, a: KExpr, b: KExpr): KExpr => ({ op: "call", type: a.type, fn: "select", args: [cond, a, b] });
 export const unary = (fn: KFn, a: KExpr): KExpr => ({ op: "call", type: a.type, fn, args: [a] });
 /** The four numbers of a `vec4f` variable. */

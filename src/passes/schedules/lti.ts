@@ -6,7 +6,7 @@
  * for complex states the components are real and imaginary parts and left carries (re, -im). K[0] also carries d.
  */
 import { bug } from "../../ir/error.ts";
-import { ownArity, type SsmNode, type Structure, type ValueId } from "../../ir/graph.ts";
+import { type Constant, ownArity, type SsmNode, type Structure, type ValueId } from "../../ir/graph.ts";
 import {
   add,
   components as components4,
@@ -37,6 +37,10 @@ export interface Lti {
   readonly rank: number;
   /** Real state components per channel. */
   readonly components: number;
+  /** Whether states are kept with what rounding leaves out of them. */
+  readonly compensated: boolean;
+  /** Floats a channel's state takes: its components, twice where it is compensated. */
+  readonly kept: number;
   /** 1 where each channel has its own system, 0 where all share one. */
   readonly headStride: 0 | 1;
   /** Length of one block of the tables, and how many blocks cover the longest sequence. */
@@ -67,16 +71,26 @@ function constantName(node: SsmNode, index: number, context: LowerContext): stri
   return param?.op === "param" ? param.name : bug("a discrete ssm's operands are no constants");
 }
 
+/** Steps a pole must remember (lose a factor e in) for its state to be kept in two floats: so many roundings are too many. */
+const longMemory = 1000;
+
+/** Whether a pole of a diagonal part remembers for long. */
+function isSlow({ data }: Constant): boolean {
+  for (let i = 0; i < data.length; i += 2) if (Math.hypot(data[i] ?? 0, data[i + 1] ?? 0) > 1 - 1 / longMemory) return true;
+  return false;
+}
+
 /** The discrete system of a node, with its tables requested. */
 export function ltiOf(node: SsmNode, context: LowerContext): Lti {
   const { form } = node;
   if (form.stage !== "discrete") bug("lowering an ssm that is not discrete");
   const channels = channelsOf(node.type);
-  const shapeOf = (index: number): readonly number[] =>
-    context.constants.get(constantName(node, index, context))?.shape ?? bug("no constant");
+  const operand = (index: number): Constant => context.constants.get(constantName(node, index, context)) ?? bug("no constant");
+  const shapeOf = (index: number): readonly number[] => operand(index).shape;
   const heads = shapeOf(1)[0] ?? bug("no heads");
   const rank = form.structure === "dplr" ? (shapeOf(2)[1] ?? bug("no rank")) : 0;
   const components = form.structure === "dense" ? form.state : 2 * form.state;
+  const compensated = form.structure !== "dense" && isSlow(operand(1));
   const longest = 2 ** Math.ceil(Math.log2(Math.max(context.maxLength, 1)));
   const block = Math.max(64, 2 ** Math.ceil(Math.log2(longest) / 2));
   const blocks = Math.ceil(longest / block);
@@ -99,6 +113,8 @@ export function ltiOf(node: SsmNode, context: LowerContext): Lti {
     states: form.state,
     rank,
     components,
+    compensated,
+    kept: compensated ? 2 * components : components,
     headStride: heads === 1 && channels > 1 ? 0 : 1,
     block,
     blocks,
@@ -172,5 +188,5 @@ function emitKernelCost(k: KernelBuilder, { components, block, channels, headStr
   });
 }
 
-/** State components of all channels, `[B][S][H]`. */
-export const stateOf = (id: ValueId, lti: Lti, context: LowerContext): number => context.state(id, `d.B*${lti.components * lti.channels}`);
+/** State components of all channels, `[B][S][H]`; where it is compensated, what is lost of each follows in the same order. */
+export const stateOf = (id: ValueId, lti: Lti, context: LowerContext): number => context.state(id, `d.B*${lti.kept * lti.channels}`);

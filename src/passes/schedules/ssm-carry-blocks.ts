@@ -4,18 +4,40 @@
  * the response of the state the stream arrived with, from where each block starts. Not a schedule of its own.
  */
 import { bug } from "../../ir/error.ts";
-import { add, dim, div, f32, fma, group, kernelBuilder, type KernelBuilder, type KExpr, lane, lt, mod, mul, sub, u32 } from "./kit.ts";
+import {
+  add,
+  type Complex,
+  dim,
+  div,
+  eq,
+  f32,
+  fma,
+  group,
+  kernelBuilder,
+  type KernelBuilder,
+  type KExpr,
+  lane,
+  lt,
+  mod,
+  mul,
+  select,
+  sub,
+  u32,
+} from "./kit.ts";
 import type { Lti } from "./lti.ts";
 import { groupsOf, type LowerContext, read } from "./schedule.ts";
 import { dplrPart, dplrStepFlops, dplrTableBytes, entryReader, realProduct } from "./ssm-dplr.ts";
-import { advance, denseRow, denseTable, stateIndex } from "./ssm-state.ts";
+import { advance, denseRow, denseTable, lostOffset, type State, stateIndex } from "./ssm-state.ts";
 
 const lanes = 64;
 
 /** The state in workgroup memory, twice: a step reads one half and writes the other. */
 interface Stepper {
-  /** Components of `array` at `to` = Abar of those at `from`, + Bbar u where there is an input; with the barrier behind it. */
-  readonly step: (array: string, from: KExpr, to: KExpr, u?: KExpr) => void;
+  /**
+   * Components of `array` at `to` = Abar of those at `from`, + Bbar u where there is an input; with the barrier behind it. What rounding
+   * leaves out of them is in the array `lost`, of one half, where one is given.
+   */
+  readonly step: (array: string, from: KExpr, to: KExpr, u?: KExpr, lost?: string) => void;
   readonly flops: number;
   readonly tableBytes: number;
 }
@@ -42,8 +64,8 @@ function dplrStepper(k: KernelBuilder, lti: Lti, h: KExpr): Stepper {
   const [n, ranks] = [lti.states, Array.from({ length: lti.rank }, (_, r) => r)];
   const products = k.shared("products", Math.max(1, n * lti.rank));
   return {
-    step: (array, from, to, u) => {
-      const load = (m: KExpr) => ({
+    step: (array, from, to, u, lost) => {
+      const load = (m: KExpr): Complex => ({
         re: k.loadShared(array, add(from, mul(m, 2))),
         im: k.loadShared(array, add(from, add(mul(m, 2), 1))),
       });
@@ -55,19 +77,27 @@ function dplrStepper(k: KernelBuilder, lti: Lti, h: KExpr): Stepper {
       every(k, n, (m) => {
         const entry = entryReader(k, lti, m, h);
         const pole = { high: k.letComplex("high", entry(dplrPart.high)), low: k.letComplex("low", entry(dplrPart.low)) };
-        let next = advance(k, pole, k.letComplex("x", load(m)), f32(0));
+        const own = k.letComplex("x", load(m));
+        const place = [mul(m, 2), add(mul(m, 2), 1)] as const;
+        const x: State =
+          lost === undefined ? own : { ...own, lost: { re: k.loadShared(lost, place[0]), im: k.loadShared(lost, place[1]) } };
+        let more: Complex = { re: f32(0), im: f32(0) };
         for (const r of ranks) {
           const p = k.letComplex(`p${r}`, entry(dplrPart.p(r)));
           const s = k.var(`s${r}`, f32(0));
           k.for("i", 0, n, (i) => k.assign(s, add(s, k.loadShared(products, add(i, r * n)))));
-          next = { re: sub(next.re, mul(p.re, s)), im: sub(next.im, mul(p.im, s)) };
+          more = { re: sub(more.re, mul(p.re, s)), im: sub(more.im, mul(p.im, s)) };
         }
         if (u !== undefined) {
           const input = k.letComplex("input", entry(dplrPart.input));
-          next = { re: fma(input.re, u, next.re), im: fma(input.im, u, next.im) };
+          more = { re: fma(input.re, u, more.re), im: fma(input.im, u, more.im) };
         }
-        k.storeShared(array, add(to, mul(m, 2)), next.re);
-        k.storeShared(array, add(to, add(mul(m, 2), 1)), next.im);
+        const next = advance(k, pole, x, more);
+        k.storeShared(array, add(to, place[0]), next.re);
+        k.storeShared(array, add(to, place[1]), next.im);
+        if (lost === undefined || next.lost === undefined) return;
+        k.storeShared(lost, place[0], next.lost.re);
+        k.storeShared(lost, place[1], next.lost.im);
       });
       k.barrier();
     },
@@ -129,12 +159,16 @@ function emitBlockStates(lti: Lti, context: LowerContext, state: number, driven:
   const [h, b] = [group(0), group(1)];
   const stepper = lti.structure === "dense" ? denseStepper(k, lti, h) : dplrStepper(k, lti, h);
   const [x, f] = [k.shared("x", 2 * S), k.shared("f", 2 * S)];
+  const lost = lti.compensated ? k.shared("lost_parts", S) : undefined;
+  const lostPlace = (m: KExpr): KExpr => add(stateIndex(lti, b, m, h), lostOffset(lti));
   const blocks = k.let("blocks", div(dim("L"), block));
   const sequence = k.let("sequence", add(mul(b, channels), h));
   every(k, S, (m) => {
     const value = k.let("value", k.load(buffer, stateIndex(lti, b, m, h)));
     k.storeShared(x, m, value);
     k.storeShared(f, add(m, S), value);
+    // A product with a power rounds the state by itself: nothing of it is left over.
+    if (lost !== undefined) k.storeShared(lost, m, select(eq(blocks, 0), k.load(buffer, lostPlace(m)), f32(0)));
   });
   k.barrier();
   stepper.step(f, u32(S), u32(0));
@@ -163,17 +197,20 @@ function emitBlockStates(lti: Lti, context: LowerContext, state: number, driven:
   k.for("l", 0, left, (l) => {
     const at = k.let("at", add(blocks, l));
     const u = k.let("u", read(k, lti.u, { b, c: h, l: add(mul(blocks, block), l) }));
-    stepper.step(x, half(at), half(add(at, 1)), u);
+    stepper.step(x, half(at), half(add(at, 1)), u, lost);
   });
   const last = k.let("end", half(add(blocks, left)));
-  every(k, S, (m) => k.store(buffer, stateIndex(lti, b, m, h), k.loadShared(x, add(last, m))));
+  every(k, S, (m) => {
+    k.store(buffer, stateIndex(lti, b, m, h), k.loadShared(x, add(last, m)));
+    if (lost !== undefined) k.store(buffer, lostPlace(m), k.loadShared(lost, m));
+  });
   emitStatesCost(lti, context, stepper, k);
 }
 
 function emitStatesCost(lti: Lti, context: LowerContext, { flops, tableBytes }: Stepper, k: KernelBuilder): void {
   const { components: S, block, channels } = lti;
   const [J, left] = [blocksOf(lti), `(d.L%${block})`];
-  const own = `d.B*${channels}*(${4 * S}*(3+2*${J})+4*${left})`;
+  const own = `d.B*${channels}*(${8 * lti.kept}+${4 * S}*(1+2*${J})+4*${left})`;
   const used = `(${tableBytes}+(${J}>0?${4 * S * S}:0))`;
   context.emit({
     built: k.finish(),

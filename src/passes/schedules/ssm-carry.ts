@@ -3,10 +3,10 @@
  * it), and the state it leaves with (after). Not a schedule of its own; `ssm-convolution.ts` uses it when resuming.
  */
 import type { ValueId } from "../../ir/graph.ts";
-import { add, cmul, type Complex, dim, div, f32, fma, group, kernelBuilder, lane, lt, mod, mul } from "./kit.ts";
+import { add, cmul, dim, div, f32, fma, group, kernelBuilder, lane, lt, mod, mul } from "./kit.ts";
 import { type Lti, stateOf } from "./lti.ts";
 import { emitBlockCarry } from "./ssm-carry-blocks.ts";
-import { advance, loadPole, loadState, storeState } from "./ssm-state.ts";
+import { advance, assignState, loadPole, loadState, statePlace, stateVariables, stepFlops, storeState } from "./ssm-state.ts";
 import { flatGrid, flatLane, groupsOf, type LowerContext, read } from "./schedule.ts";
 import { channelsSeen, rowsSeen } from "./traffic.ts";
 
@@ -39,7 +39,7 @@ function emitResponse(lti: Lti, context: LowerContext, state: number, response: 
     const sum = k.var("sum", f32(0));
     k.for("n", 0, lti.states, (n) => {
       const pole = loadPole(k, lti, n, h);
-      const first = advance(k, pole, k.letComplex("x", loadState(k, lti, x, b, n, h)), f32(0));
+      const first = advance(k, pole, k.letComplex("x", loadState(k, lti, x, statePlace(k, lti, b, n, h))), { re: f32(0), im: f32(0) });
       const m = k.let("m", mul(n, 2));
       const jump = k.letComplex("jump", { re: k.load(right, add(rightBase, m)), im: k.load(right, add(rightBase, add(m, 1))) });
       const z = k.letComplex("z", cmul(jump, first));
@@ -74,21 +74,19 @@ function emitFinalState(lti: Lti, context: LowerContext, state: number): void {
     const h = k.let("h", div(rest, lti.states));
     const n = k.let("n", mod(rest, lti.states));
     const pole = loadPole(k, lti, n, h);
-    const start = loadState(k, lti, buffer, b, n, h);
-    const x: Complex = { re: k.var("x_re", start.re), im: k.var("x_im", start.im) };
+    const place = statePlace(k, lti, b, n, h);
+    const x = stateVariables(k, lti, loadState(k, lti, buffer, place));
     k.for("l", 0, dim("L"), (l) => {
-      const next = advance(k, pole, x, k.let("u", read(k, lti.u, { b, c: h, l })));
-      k.assign(x.re, next.re);
-      k.assign(x.im, next.im);
+      assignState(k, x, advance(k, pole, x, { re: k.let("u", read(k, lti.u, { b, c: h, l })), im: f32(0) }));
     });
-    storeState(k, lti, buffer, b, n, h, x);
+    storeState(k, lti, buffer, place, x);
   });
-  const states = `${8 * lti.components * lti.channels}*d.B`;
+  const states = `${8 * lti.kept * lti.channels}*d.B`;
   context.emit({
     built: k.finish(),
     grid: flatGrid(groupsOf(`d.B*${perSequence}`, 64)),
     cost: {
-      flops: `${15 * perSequence}*d.B*d.L`,
+      flops: `${(stepFlops(lti) - 4) * perSequence}*d.B*d.L`,
       bytes: `${states}+4*d.L*${rowsSeen(`d.B*${lti.channels}`, lti.states)}+24*${channelsSeen(`d.B*${perSequence}`, perSequence)}`,
       minimum: `${states}+4*d.L*d.B*${lti.channels}+${24 * perSequence}`,
       serial: "d.L",

@@ -5,7 +5,7 @@
 import { bug } from "../../ir/error.ts";
 import { add, type Complex, f32, fma, type KernelBuilder, type KExpr, mul, sub } from "./kit.ts";
 import { type Lti } from "./lti.ts";
-import { advance, loadState, storeState } from "./ssm-state.ts";
+import { advance, loadState, type State, statePlace, stepFlops, storeState } from "./ssm-state.ts";
 
 /** The parts of the table `[8 + 4R][N][H]`, as the maker `dplr` of `runtime/tables.ts` lays them out. */
 export const dplrPart = { high: 0, low: 2, input: 4, output: 6, p: (r: number): number => 8 + 4 * r, q: (r: number): number => 10 + 4 * r };
@@ -27,21 +27,26 @@ export function emitDplrStep(k: KernelBuilder, lti: Lti, buffer: string, b: KExp
   const innerOf = (r: number): KExpr => inner[r] ?? bug("no rank");
   k.for("n", 0, lti.states, (n) => {
     const entry = entryReader(k, lti, n, h);
-    const x = k.letComplex("x", loadState(k, lti, buffer, b, n, h));
+    const x = k.letComplex("x", loadState(k, lti, buffer, statePlace(k, lti, b, n, h)));
     for (const r of ranks) k.assign(innerOf(r), realProduct(k.letComplex(`q${r}`, entry(dplrPart.q(r))), x, innerOf(r)));
   });
   const sum = k.var("sum", f32(0));
   k.for("n", 0, lti.states, (n) => {
     const entry = entryReader(k, lti, n, h);
-    const x = k.letComplex("x", loadState(k, lti, buffer, b, n, h));
-    const own = advance(k, { high: k.letComplex("high", entry(dplrPart.high)), low: k.letComplex("low", entry(dplrPart.low)) }, x, f32(0));
-    const low = ranks.reduce<Complex>((value, r) => {
-      const p = k.letComplex(`p${r}`, entry(dplrPart.p(r)));
-      return { re: sub(value.re, mul(p.re, innerOf(r))), im: sub(value.im, mul(p.im, innerOf(r))) };
-    }, own);
+    const place = statePlace(k, lti, b, n, h);
+    const held = loadState(k, lti, buffer, place);
+    const x: State = { ...held, ...k.letComplex("x", held) };
     const input = k.letComplex("input", entry(dplrPart.input));
-    const next = k.letComplex("next_x", { re: fma(input.re, u, low.re), im: fma(input.im, u, low.im) });
-    storeState(k, lti, buffer, b, n, h, next);
+    const more = ranks.reduce<Complex>(
+      (value, r) => {
+        const p = k.letComplex(`p${r}`, entry(dplrPart.p(r)));
+        return { re: sub(value.re, mul(p.re, innerOf(r))), im: sub(value.im, mul(p.im, innerOf(r))) };
+      },
+      { re: mul(input.re, u), im: mul(input.im, u) },
+    );
+    const pole = { high: k.letComplex("high", entry(dplrPart.high)), low: k.letComplex("low", entry(dplrPart.low)) };
+    const next = advance(k, pole, x, more);
+    storeState(k, lti, buffer, place, next);
     k.assign(sum, realProduct(k.letComplex("c", entry(dplrPart.output)), next, sum));
   });
   return sum;
@@ -50,4 +55,4 @@ export function emitDplrStep(k: KernelBuilder, lti: Lti, buffer: string, b: KExp
 /** Bytes of one channel's recurrence table. */
 export const dplrTableBytes = (lti: Lti): number => 4 * (8 + 4 * lti.rank) * lti.states;
 /** Operations of one step of one channel. */
-export const dplrStepFlops = (lti: Lti): number => (24 + 8 * lti.rank) * lti.states;
+export const dplrStepFlops = (lti: Lti): number => (stepFlops(lti) + 6 + 8 * lti.rank) * lti.states;

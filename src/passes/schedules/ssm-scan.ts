@@ -4,11 +4,10 @@
  * a time step, sum them. States are never written to device memory, but for the last one of a resumed stream.
  */
 import type { SsmNode, ValueId } from "../../ir/graph.ts";
-import { advance, loadPole, loadState, storeState } from "./ssm-state.ts";
+import { advance, assignState, loadPole, loadState, statePlace, stateVariables, stepFlops, storeState } from "./ssm-state.ts";
 import {
   add,
   and,
-  type Complex,
   dim,
   div,
   f32,
@@ -47,8 +46,8 @@ function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
   const channel = k.let("channel", add(mul(group(0), heads), div(lane, lti.states)));
   const h = k.let("h", min(channel, lti.channels - 1));
   const pole = loadPole(k, lti, n, h);
-  const start: Complex = stateName === undefined ? { re: f32(0), im: f32(0) } : loadState(k, lti, stateName, b, n, h);
-  const x: Complex = { re: k.var("x_re", start.re), im: k.var("x_im", start.im) };
+  const stored = stateName === undefined ? undefined : { buffer: stateName, place: statePlace(k, lti, b, n, h) };
+  const x = stateVariables(k, lti, stored && loadState(k, lti, stored.buffer, stored.place));
   k.for(
     "first",
     0,
@@ -56,9 +55,8 @@ function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
     (first) => {
       const count = k.let("count", min(u32(chunk), sub(dim("L"), first)));
       k.for("i", 0, count, (i) => {
-        const next = advance(k, pole, x, k.let("u", read(k, lti.u, { b, c: h, l: add(first, i) })));
-        k.assign(x.re, next.re);
-        k.assign(x.im, next.im);
+        const next = advance(k, pole, x, { re: k.let("u", read(k, lti.u, { b, c: h, l: add(first, i) })), im: f32(0) });
+        assignState(k, x, next);
         k.storeShared(contributions, fma(i, lanes + 1, lane), sub(mul(pole.gain.re, next.re), mul(pole.gain.im, next.im)));
       });
       k.barrier();
@@ -73,15 +71,15 @@ function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
     },
     chunk,
   );
-  if (stateName !== undefined) k.if(lt(channel, lti.channels), () => storeState(k, lti, stateName, b, n, h, x));
+  if (stored !== undefined) k.if(lt(channel, lti.channels), () => storeState(k, lti, stored.buffer, stored.place, x));
   const size = elements(node.type, context.entry);
-  const own = `8*${size}+${state === undefined ? 0 : `d.B*${8 * lti.components * lti.channels}`}+${postBytes(node, context.entry, context)}`;
+  const own = `8*${size}+${state === undefined ? 0 : `d.B*${8 * lti.kept * lti.channels}`}+${postBytes(node, context.entry, context)}`;
   const poles = 24 * lti.states * lti.channels + 4 * lti.channels;
   context.emit({
     built: k.finish(),
     grid: [Math.ceil(lti.channels / heads), "d.B", 1],
     cost: {
-      flops: `(${18 * lti.states + 2 + flopsOf(node.post)})*${size}`,
+      flops: `(${stepFlops(lti) * lti.states + 2 + flopsOf(node.post)})*${size}`,
       bytes: `${own}+${poles}*d.B`,
       minimum: `${own}+${poles}`,
       serial: "d.L",

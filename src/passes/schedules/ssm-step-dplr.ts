@@ -30,7 +30,7 @@ function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
     const result = k.let("y", fma(k.load(k.bind(lti.skip), at.c), u, y));
     write(k, context.result(id), at, applyPost(k, node, [result], at, context));
   });
-  const own = `d.B*${lti.channels}*${8 + 8 * lti.components}+${postBytes(node, context.entry, context)}`;
+  const own = `d.B*${lti.channels}*${8 + 8 * lti.kept}+${postBytes(node, context.entry, context)}`;
   const table = dplrTableBytes(lti) + 4;
   context.emit({
     built: k.finish(),

@@ -1,7 +1,18 @@
 /** One recurrence step of a time-invariant system, state in place. Diagonal: a lane a channel. Dense: a workgroup a channel. */
 import type { SsmNode, ValueId } from "../../ir/graph.ts";
-import { advance, denseRow, denseTable, loadPole, loadState, stateIndex, storeState } from "./ssm-state.ts";
-import { dim, div, fma, group, kernelBuilder, type KExpr, lane, lt, mod, mul, sub, add, u32 } from "./kit.ts";
+import {
+  advance,
+  denseRow,
+  denseTable,
+  loadPole,
+  loadState,
+  type State,
+  stateIndex,
+  statePlace,
+  stepFlops,
+  storeState,
+} from "./ssm-state.ts";
+import { dim, div, f32, fma, group, kernelBuilder, type KExpr, lane, lt, mod, mul, sub, add, u32 } from "./kit.ts";
 import { ltiOf, stateOf } from "./lti.ts";
 import {
   applyPost,
@@ -29,19 +40,22 @@ function lowerDiagonal(node: SsmNode, id: ValueId, context: LowerContext): void 
     const sum = k.var("sum", mul(k.load(k.bind(lti.skip), at.c), u));
     k.for("n", 0, lti.states, (n) => {
       const pole = loadPole(k, lti, n, at.c);
-      const next = advance(k, pole, k.letComplex("x", loadState(k, lti, buffer, at.b, n, at.c)), u);
-      storeState(k, lti, buffer, at.b, n, at.c, next);
+      const place = statePlace(k, lti, at.b, n, at.c);
+      const held = loadState(k, lti, buffer, place);
+      const x: State = { ...held, ...k.letComplex("x", held) };
+      const next = advance(k, pole, x, { re: u, im: f32(0) });
+      storeState(k, lti, buffer, place, next);
       k.assign(sum, sub(fma(pole.gain.re, next.re, sum), mul(pole.gain.im, next.im)));
     });
     write(k, context.result(id), at, applyPost(k, node, [sum], at, context));
   });
-  const own = `d.B*${lti.channels}*${8 + 8 * lti.components}+${postBytes(node, context.entry, context)}`;
+  const own = `d.B*${lti.channels}*${8 + 8 * lti.kept}+${postBytes(node, context.entry, context)}`;
   const poles = 24 * lti.states * lti.channels + 4 * lti.channels;
   context.emit({
     built: k.finish(),
     grid: flatGrid(groupsOf(`d.B*${lti.channels}`, 64)),
     cost: {
-      flops: `d.B*${lti.channels}*${18 * lti.states + 2 + flopsOf(node.post)}`,
+      flops: `d.B*${lti.channels}*${stepFlops(lti) * lti.states + 2 + flopsOf(node.post)}`,
       bytes: `${own}+${24 * lti.states + 4}*${channelsSeen(`d.B*${lti.channels}`, lti.channels)}`,
       minimum: `${own}+${poles}`,
       serial: lti.states,
