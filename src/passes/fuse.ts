@@ -26,9 +26,11 @@ function hasRoom(graph: Graph, node: AnchorNode, extras: readonly ValueId[]): bo
   if (node.op === "attention") return extras.length <= 3;
   if (node.op !== "ssm") return extras.length <= 4;
   if (node.form.stage !== "selective") return extras.length <= 3;
-  // Its operands are often parts of one value; result and state take two more.
+  // Its operands are often parts of one value, its parameters share a buffer; result and state take two more.
   const own = node.args.slice(0, ownArity(node));
-  return new Set([...own, ...extras].map((id) => sourceOf(graph, id))).size <= 6;
+  const isParam = (id: ValueId): boolean => nodeAt(graph, id).op === "param";
+  const values = new Set([...own, ...extras].filter((id) => !isParam(id)).map((id) => sourceOf(graph, id)));
+  return values.size + ([...own, ...extras].some(isParam) ? 1 : 0) <= 6;
 }
 
 /** The value that another is a part of. */

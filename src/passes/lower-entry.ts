@@ -11,6 +11,7 @@ import type { Kernel } from "../ir/kernel.ts";
 import type { Mode } from "../runtime/plan.ts";
 import type { StoredTensor } from "../weights/stored.ts";
 import { type Assigned, assign } from "./assign.ts";
+import type { BlockPlace } from "./blocks.ts";
 import type { DispatchCost, ProgramCosts } from "./lowered.ts";
 import type { Module } from "./pass.ts";
 import { atRate, lengthAtRate } from "./rates.ts";
@@ -52,6 +53,8 @@ export interface Shared {
   readonly rates: number[];
   /** Buffers by what they hold. */
   readonly known: Map<string, number>;
+  /** Parameters that lie side by side, by name. */
+  readonly blocks: ReadonlyMap<string, BlockPlace>;
   /** Weights of products and tables, by use and name. */
   readonly weights: Map<string, Weight>;
   readonly prepared: Map<string, { readonly buffer: number; readonly dispatches: readonly Costed[] }>;
@@ -77,11 +80,23 @@ const shippedBuffer = (shared: Shared, name: string, tensor: () => StoredTensor)
     return { kind: "weight", tensor: name };
   });
 
-function weightBuffer(shared: Shared, name: string): number {
-  return shippedBuffer(shared, name, () => {
-    const { shape, data } = shared.module.constants.get(name) ?? bug(`no values for ${name}`);
-    return { dtype: "F32", shape, data: new Float32Array(data) };
+function parameterTensor(shared: Shared, name: string): StoredTensor {
+  const { shape, data } = shared.module.constants.get(name) ?? bug(`no values for ${name}`);
+  return { dtype: "F32", shape, data: new Float32Array(data) };
+}
+
+const weightBuffer = (shared: Shared, name: string): number => shippedBuffer(shared, name, () => parameterTensor(shared, name));
+
+/** Where a parameter lies: in a buffer of its own, or with others. */
+function parameterPlace(shared: Shared, name: string): Pick<ValueRef, "buffer" | "offset"> {
+  const block = shared.blocks.get(name);
+  if (block === undefined) return { buffer: weightBuffer(shared, name), offset: 0 };
+  const [tensor = name, ...more] = block.names;
+  const buffer = bufferFor(shared, `block:${block.names.join()}`, () => {
+    for (const each of block.names) shared.tensors.set(each, parameterTensor(shared, each));
+    return { kind: "weight", tensor, more };
   });
+  return { buffer, offset: block.offset };
 }
 
 const shippingOf = (shared: Shared): Shipping => ({
@@ -183,7 +198,7 @@ function references(shared: Shared, graph: Graph, entry: Entry, temp: (size: Siz
     const node = graph.nodes[id] ?? bug(`no value %${id}`);
     const own = { type: node.type, channels: channelsOf(node.type), offset: 0, step: 1, reversed: false };
     const external = hasLength(node.type) ? "BLC" : "BC";
-    if (node.op === "param") return { ...own, buffer: weightBuffer(shared, node.name), layout: "P" };
+    if (node.op === "param") return { ...own, ...parameterPlace(shared, node.name), layout: "P" };
     if (node.op === "input") return { ...own, buffer: inputBuffer(shared, node.name), layout: external };
     if (node.op === "slice") {
       const whole = reference(node.args[0] ?? bug("slice"));

@@ -10,6 +10,7 @@ import { rateOfType } from "../ir/infer.ts";
 import type { Kernel, KExpr } from "../ir/kernel.ts";
 import type { Mode, TensorSpec } from "../runtime/plan.ts";
 import { isView } from "./assign.ts";
+import { parameterBlocks } from "./blocks.ts";
 import { inputBuffer, rateNumber, lowerEntry, type Shared } from "./lower-entry.ts";
 import { idsBelow, lowerGenerate } from "./lower-generate.ts";
 import type { Lowered, Refusal } from "./lowered.ts";
@@ -118,6 +119,7 @@ export function lower(module: Module, options: LowerOptions): Lowered {
     tables: [],
     rates: [1],
     known: new Map(),
+    blocks: parameterBlocks(graph),
     weights: new Map(),
     bindingLimit: options.bindingLimit ?? defaultBindingLimit,
     prepared: new Map(),

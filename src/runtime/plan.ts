@@ -38,8 +38,8 @@ export interface TensorSpec {
 
 /** A device buffer of the plan. `size` is in elements of 4 bytes. */
 export type BufferSpec =
-  /** A tensor of the weight shards, its bytes uploaded once. */
-  | { readonly kind: "weight"; readonly tensor: string }
+  /** A tensor of the weight shards, its bytes uploaded once; `more` follow it in the same buffer, all F32. */
+  | { readonly kind: "weight"; readonly tensor: string; readonly more?: readonly string[] }
   /** Made on the host in float64 by `tables`, uploaded once. */
   | { readonly kind: "table"; readonly size: (d: Dims) => number; readonly perM?: boolean }
   /** Made on the device by `prepare`, once per M. */

@@ -170,7 +170,7 @@ export function indexOf(ref: ValueRef, at: Coords, length: KExpr = dim("L")): KE
     case "BC":
       return add(mul(at.b, ref.channels), c);
     case "P":
-      return ref.type.dims.length === 0 ? u32(0) : c;
+      return ref.type.dims.length === 0 ? u32(ref.offset) : c;
   }
 }
 

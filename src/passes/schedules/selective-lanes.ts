@@ -17,6 +17,7 @@ import {
   selectiveOf,
   stateIndex,
   stepFlops,
+  stepProduct,
   wordsSeen,
 } from "./selective.ts";
 
@@ -88,4 +89,5 @@ export const selectiveLanes: Schedule = schedule<SsmNode>({
   op: "ssm",
   applies: (node, _, context) => node.form.stage === "selective" && (context.entry === "step" || context.mode === "scan"),
   lower: lowerLanes,
+  absorbs: (node, _, context) => (context.entry === "step" ? stepProduct(node, context) : []),
 });

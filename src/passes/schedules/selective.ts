@@ -3,9 +3,19 @@
  * it, and what that costs. A column is one of the H P columns of all states: column p of head h is number h P + p.
  */
 import { bug } from "../../ir/error.ts";
-import { selectiveRoles, type SelectiveForm, type SelectiveRole, type SsmNode } from "../../ir/graph.ts";
+import {
+  type MatmulNode,
+  selectiveRoles,
+  type SelectiveForm,
+  type SelectiveRole,
+  type SsmNode,
+  type ValueId,
+  ownArity,
+} from "../../ir/graph.ts";
 import { add, div, f32, fma, type KernelBuilder, type KExpr, mul, u32, unary } from "./kit.ts";
-import { channelsOf, type Coords, hasLength, type LowerContext, operandsBytes, read, type ValueRef } from "./schedule.ts";
+import { channelsOf, type Coords, flopsOf, hasLength, type LowerContext, operandsBytes, read, type ValueRef } from "./schedule.ts";
+import { rowBytes, unpackingFlops } from "./weight.ts";
+import { isWhole, productAt, productOf } from "./product.ts";
 
 /** A selective node with its operands' places. */
 export interface Selective {
@@ -13,7 +23,7 @@ export interface Selective {
   /** H P */
   readonly columns: number;
   readonly has: (role: SelectiveRole) => boolean;
-  /** Number `index` of an operand at a time step of a sequence. */
+  /** Number `index` of an operand at a time step of a sequence; of a product that is absorbed, computed here. */
   readonly read: (k: KernelBuilder, role: SelectiveRole, at: Omit<Coords, "c">, index: KExpr) => KExpr;
   /** Whether there is a value of every row, not of every head. */
   readonly rows: (role: "decay" | "rates") => boolean;
@@ -21,6 +31,10 @@ export interface Selective {
   readonly varies: (role: SelectiveRole) => boolean;
   /** The roles, of those that one value plays the first. */
   readonly distinct: readonly SelectiveRole[];
+  /** Whether one value is the decay of heads and the gain too. */
+  readonly shares: boolean;
+  /** A product computed on the way: its inputs, the bytes of its weight and of its epilogue's parameters, operations a result. */
+  readonly product: { readonly inputs: number; readonly bytes: number; readonly flops: number } | undefined;
   /** What the epilogue reads beyond that: values of every result, and parameters of every channel. */
   readonly post: { readonly values: number; readonly params: number };
 }
@@ -36,15 +50,51 @@ export function selectiveOf(node: SsmNode, context: LowerContext): Selective {
     form,
     columns: form.heads * form.width,
     has: (role) => refs.has(role),
-    read: (k, role, at, index) => read(k, of(role), { ...at, c: index }),
+    read: (k, role, at, index) => {
+      const product = absorbedProduct(node, roles.indexOf(role), context);
+      return product === undefined ? read(k, of(role), { ...at, c: index }) : productAt(k, product, { ...at, c: index }, context);
+    },
+    shares: form.gain && form.writes === 1 && node.args[roles.indexOf("gain")] === node.args[roles.indexOf("decay")],
     rows: (role) => form.state > 1 && refs.has(role) && numbersOf(of(role)) === form.heads * form.state,
     varies: (role) => refs.has(role) && of(role).layout !== "P",
-    distinct: roles.filter((_, i) => node.args.indexOf(node.args[i] ?? -1) === i),
+    distinct: roles.filter((_, i) => node.args.indexOf(node.args[i] ?? -1) === i && absorbedProduct(node, i, context) === undefined),
+    product: productCost(roles.flatMap((_, i) => absorbedProduct(node, i, context) ?? [])[0], context),
     post: {
       values: extras.filter((id) => context.value(id).layout !== "P").length,
       params: extras.filter((id) => context.value(id).layout === "P").length,
     },
   };
+}
+
+/** The product that an operand is, where the node computes it on the way. */
+function absorbedProduct(node: SsmNode, operand: number, context: LowerContext): MatmulNode | undefined {
+  const id = node.args[operand] ?? bug("no operand");
+  const product = context.graph.nodes[id];
+  return product?.op === "matmul" && context.absorbed(id) ? product : undefined;
+}
+
+/** Products of so many inputs are worth computing on the way. */
+const mostInputs = 256;
+
+/** The product that is a step's decay, or decay and gain, where a kernel of a lane a column may compute it. */
+export function stepProduct(node: SsmNode, context: LowerContext): readonly ValueId[] {
+  const { form } = node;
+  if (form.stage !== "selective" || form.width > 1) return [];
+  const roles = selectiveRoles(form);
+  const id = node.args[roles.indexOf("decay")] ?? bug("no decay");
+  const product = context.graph.nodes[id];
+  const once = node.args.every((arg, i) => arg !== id || roles[i] === "decay" || (roles[i] === "gain" && form.writes === 1));
+  if (product?.op !== "matmul" || !once || channelsOf(product.type) !== form.heads) return [];
+  const { inputs, parts, ...whole } = productOf(product, context);
+  return inputs * parts <= mostInputs && isWhole({ inputs, parts, ...whole }) ? [id] : [];
+}
+
+function productCost(product: MatmulNode | undefined, context: LowerContext): Selective["product"] {
+  if (product === undefined) return undefined;
+  const { inputs, outputs, parts, weight } = productOf(product, context);
+  const params = product.args.slice(ownArity(product)).filter((id) => context.value(id).layout === "P").length;
+  const flops = (2 + unpackingFlops(weight)) * inputs * parts + flopsOf(product.post);
+  return { inputs, bytes: (rowBytes(weight) * parts + 4 * params) * outputs, flops };
 }
 
 /** Numbers of a value a step, or of a parameter. */
@@ -130,11 +180,12 @@ export function advance(
 ): readonly KExpr[] {
   const { heads, state: N, groups, writes, before, correction, bonus } = s.form;
   const { column, head, row } = place;
+  const given = s.rows("decay") ? undefined : k.let("given", decayAt(k, s, at, place, u32(0)));
+  const gain = (w: number): KExpr => (s.shares && given !== undefined ? given : s.read(k, "gain", at, add(head, w * heads)));
   const inputs = Array.from({ length: writes }, (_, w) => {
     const v = s.read(k, "v", at, add(column, w * s.columns));
-    return k.let("input", s.has("gain") ? mul(v, s.read(k, "gain", at, add(head, w * heads))) : v);
+    return k.let("input", s.has("gain") ? mul(v, gain(w)) : v);
   });
-  const given = s.rows("decay") ? undefined : k.let("given", decayAt(k, s, at, place, u32(0)));
   if (given !== undefined) onDecay?.(given, u32(0));
   const whole =
     s.rows("decay") || s.rows("rates") ? undefined : k.let("decay", unary("exp", rated(k, s, at, place, u32(0), given ?? bug("no decay"))));
@@ -176,7 +227,7 @@ export function stepFlops(s: Selective, reads: boolean): number {
   const [rows, rates] = [s.rows("decay") || s.rows("rates"), s.has("rates") ? 1 : 0];
   const decay = rows ? (rates + 1) * N : rates + 1;
   const each = 1 + 2 * writes + (correction ? 4 : 0) + (reads ? 2 * s.form.reads + (bonus ? 3 : 0) : 0);
-  return decay + each * N + (s.has("gain") ? writes : 0);
+  return decay + each * N + (s.has("gain") ? writes : 0) + (s.product?.flops ?? 0);
 }
 
 /** Heads and groups that workgroups of `size` neighbouring columns see, summed over workgroups. */
@@ -208,6 +259,10 @@ export function wordsSeen(s: Selective, size: number, reads: boolean): { readonl
   };
   const total = { step: 0, once: 0 };
   for (const role of s.distinct) total[s.varies(role) ? "step" : "once"] += words[role];
+  if (s.product !== undefined) {
+    total.step += s.product.inputs * Math.ceil(s.columns / size);
+    total.once += s.product.bytes / 4;
+  }
   if (!reads) return total;
   const results = R * s.columns;
   return { step: total.step + results * (1 + s.post.values), once: total.once + results * s.post.params };
@@ -215,7 +270,8 @@ export function wordsSeen(s: Selective, size: number, reads: boolean): { readonl
 
 /** Bytes of the operands and the results, each once, in this entry. */
 export function leastBytes(s: Selective, node: SsmNode, context: LowerContext): string {
-  const ids = [...new Set(node.args)];
+  const ids = [...new Set(node.args)].filter((id) => !context.absorbed(id));
+  const product = s.product === undefined ? "" : `+${4 * s.product.inputs}*d.B+${s.product.bytes}`;
   const steps = hasLength(node.type) && context.entry !== "step" ? "*d.L" : "";
-  return `${operandsBytes(ids, context.entry, context)}+${4 * s.form.reads * s.columns}*d.B${steps}`;
+  return `${operandsBytes(ids, context.entry, context)}${product}+${4 * s.form.reads * s.columns}*d.B${steps}`;
 }
