@@ -15,6 +15,7 @@ import type { Schedule } from "./schedule.ts";
 import { selectiveChunks } from "./selective-chunks.ts";
 import { selectiveLanes } from "./selective-lanes.ts";
 import { selectiveSlices } from "./selective-slices.ts";
+import { selectiveSsd } from "./selective-ssd.ts";
 import { ssmConvolution } from "./ssm-convolution.ts";
 import { ssmScaled } from "./ssm-scaled.ts";
 import { ssmScan } from "./ssm-scan.ts";
@@ -44,6 +45,7 @@ export const schedules: readonly Schedule[] = [
   ssmStepDense,
   ssmStepDplr,
   ssmScaled,
+  selectiveSsd,
   selectiveSlices,
   selectiveChunks,
   selectiveLanes,
