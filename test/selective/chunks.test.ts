@@ -7,8 +7,15 @@ import fc from "fast-check";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { compileGraph, type Compiled } from "../../src/compile.ts";
 import { graphBuilder } from "../../src/ir/build.ts";
-import { arg, call, constant } from "../../src/ir/expr.ts";
-import { type Constant, type Constants, type SelectiveForm, selectiveRoles, selectiveSizes } from "../../src/ir/graph.ts";
+import { arg, call } from "../../src/ir/expr.ts";
+import {
+  type Constant,
+  type Constants,
+  type SelectiveForm,
+  type SelectiveRole,
+  selectiveRoles,
+  selectiveSizes,
+} from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
 import { numbers, type Ran, SimulatedModel } from "../kernels/program.ts";
 import { errorOf } from "../setup/execute.ts";
@@ -68,6 +75,21 @@ function unit(value: Constant, size: number): Constant {
   return mapped(value, (x, i) => x / (norms[Math.floor(i / size)] ?? NaN));
 }
 
+/** Values of the same steps, their channels one after the other. */
+function sideBySide(values: readonly Constant[]): Constant {
+  const sizes = values.map(({ shape }) => shape.at(-1) ?? NaN);
+  const total = sizes.reduce((a, b) => a + b, 0);
+  const [B = NaN, L = NaN] = values[0]?.shape ?? [];
+  const data = new Float64Array(B * L * total);
+  let first = 0;
+  for (const [i, { data: own }] of values.entries()) {
+    const size = sizes[i] ?? NaN;
+    own.forEach((x, at) => (data[Math.floor(at / size) * total + first + (at % size)] = x));
+    first += size;
+  }
+  return { shape: [B, L, total], data };
+}
+
 /** Numbers for an operand that keep the state bounded. */
 function valuesOf(role: string, shape: readonly number[], { parts, scale = 1, seed = 1 }: Case): Constant {
   const raw = (salt: number): Constant => numbers(shape, seed + salt);
@@ -94,26 +116,42 @@ async function compileCase(c: Case): Promise<{ readonly compiled: Compiled; read
   const [B, L] = [c.B ?? 2, c.pieces.reduce((a, b) => a + b, 0)];
   const g = graphBuilder("chunks");
   const [inputs, constants] = [new Map<string, Constant>(), new Map<string, Constant>()];
-  const given = (name: string, channels: number): number => {
-    if (c.constants?.includes(name) === true || name === "rates" || name === "skip") {
-      constants.set(name, valuesOf(name, [channels], c));
-      return g.param(name, [{ name: "H", size: channels }]);
-    }
-    inputs.set(name, valuesOf(name, [B, L, channels], c));
-    const dims = [
+  const sequence = (channels: number) => ({
+    dtype: "f32" as const,
+    dims: [
       { name: "B", size: "B" as const },
       { name: "L", size: "L" as const },
       { name: "H", size: channels },
-    ];
-    // Behind a map, where the device keeps it channel after channel.
-    return g.map(call("mul", arg(0), constant(1.5)), [g.input(name, { dtype: "f32", dims })]);
-  };
-  const args = selectiveRoles(form).map((role) => {
-    const sizes = selectiveSizes(form, role);
-    const channels = (c.rows === true ? sizes.at(-1) : sizes[0]) ?? NaN;
-    const value = given(role, channels);
-    return ["b", "c", "k"].includes(role) && form.correction ? g.map(call("mul", arg(0), constant(1 / 1.5)), [value]) : value;
+    ],
   });
+  // Behind a map, where the device keeps it channel after channel.
+  const input = (name: string, value: Constant): number => {
+    inputs.set(name, value);
+    return g.map(call("neg", arg(0)), [g.input(name, sequence(value.shape.at(-1) ?? NaN))]);
+  };
+  const isFixed = (name: string): boolean => c.constants?.includes(name) === true || name === "rates" || name === "skip";
+  const given = (name: string, channels: number): number => {
+    if (!isFixed(name))
+      return input(
+        name,
+        mapped(valuesOf(name, [B, L, channels], c), (x) => -x),
+      );
+    constants.set(name, valuesOf(name, [channels], c));
+    return g.param(name, [{ name: "H", size: channels }]);
+  };
+  const roles = selectiveRoles(form);
+  const channelsOf = (role: SelectiveRole): number =>
+    (c.rows === true ? selectiveSizes(form, role).at(-1) : selectiveSizes(form, role)[0]) ?? NaN;
+  // The delta rule has more operands than a kernel has buffers: those that vary are slices of one value.
+  const varying = form.correction ? roles.filter((role) => !isFixed(role)) : [];
+  const starts = varying.map((_, i) => varying.slice(0, i).reduce((sum, role) => sum + channelsOf(role), 0));
+  const all =
+    varying.length > 0
+      ? input("all", sideBySide(varying.map((role) => mapped(valuesOf(role, [B, L, channelsOf(role)], c), (x) => -x))))
+      : 0;
+  const args = roles.map((role) =>
+    varying.includes(role) ? g.slice(all, starts[varying.indexOf(role)] ?? NaN, channelsOf(role)) : given(role, channelsOf(role)),
+  );
   const y = g.ssm(form, args);
   const channels = form.reads * form.heads * form.width;
   const result = (): number => {
@@ -220,5 +258,44 @@ describe("one decay a head", () => {
     expectCosts(own([...odd.whole, ...odd.pieces], "selective-ssd"), false);
     const fixed = await check({ parts: sizes, constants: ["decay", "q"], pieces: [65, 40], B: 1 });
     expectCosts(own([...fixed.whole, ...fixed.pieces], "selective-ssd"), false);
+  });
+});
+
+describe("the delta rule", () => {
+  const parts = fc
+    .record({
+      groups: fc.constantFrom(1, 2),
+      perGroup: fc.constantFrom(1, 2),
+      width: fc.constantFrom(2, 3, 6, 17),
+      state: fc.constantFrom(2, 4, 5, 17, 33),
+      writes: fc.constantFrom(1, 1, 2),
+      reads: fc.constantFrom(1, 1, 2),
+      gain: fc.boolean(),
+      rates: fc.boolean(),
+      before: fc.boolean(),
+    })
+    .map(({ perGroup, ...rest }): Parts => ({ ...rest, heads: perGroup * rest.groups, correction: true }));
+
+  test.each([4, 8, 16])("random sizes in chunks of %i steps", { timeout: 300_000 }, async (steps) => {
+    chunk.steps = steps;
+    const more = fc.record({ rows: fc.boolean(), constants: fc.constantFrom([], ["decay"], ["q"]) });
+    for (const [c, rest] of fc.sample(fc.tuple(someForm(parts), more), { numRuns: 5, seed: steps }))
+      expect(own((await check({ ...c, ...rest })).whole, "selective-delta").length).toBe(2);
+  });
+
+  test("a sequence of many chunks, and none of decay", { timeout: 300_000 }, async () => {
+    const sizes: Parts = { heads: 2, groups: 2, width: 4, state: 4, gain: true, correction: true };
+    await check({ parts: sizes, scale: 0, pieces: [50, 1, 33], B: 1 });
+    await check({ parts: sizes, rows: true, scale: 100, pieces: [50, 1, 33], B: 1 });
+  });
+
+  test("costs", { timeout: 300_000 }, async () => {
+    const sizes: Parts = { heads: 2, groups: 1, width: 16, state: 32, gain: true, rates: true, correction: true };
+    const full = await check({ parts: sizes, rows: true, post: true, pieces: [64], B: 1 });
+    expectCosts(own([...full.whole, ...full.pieces], "selective-delta"), true);
+    const odd = await check({ parts: { ...sizes, groups: 2, width: 18, state: 6, writes: 2, reads: 2 }, pieces: [37], B: 2 });
+    expectCosts(own([...odd.whole, ...odd.pieces], "selective-delta"), false);
+    const fixed = await check({ parts: sizes, constants: ["decay", "q"], pieces: [33, 20], B: 1 });
+    expectCosts(own([...fixed.whole, ...fixed.pieces], "selective-delta"), false);
   });
 });

@@ -13,6 +13,7 @@ import { poolSchedule } from "./pool.ts";
 import { packSchedule, unpackSchedule } from "./resample.ts";
 import type { Schedule } from "./schedule.ts";
 import { selectiveChunks } from "./selective-chunks.ts";
+import { selectiveDelta } from "./selective-delta.ts";
 import { selectiveLanes } from "./selective-lanes.ts";
 import { selectiveSlices } from "./selective-slices.ts";
 import { selectiveSsd } from "./selective-ssd.ts";
@@ -45,6 +46,7 @@ export const schedules: readonly Schedule[] = [
   ssmStepDense,
   ssmStepDplr,
   ssmScaled,
+  selectiveDelta,
   selectiveSsd,
   selectiveSlices,
   selectiveChunks,

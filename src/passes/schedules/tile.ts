@@ -19,6 +19,9 @@ const most = 4;
 /** Rows or columns of the tiles that cut `size` into few, a multiple of 8 up to 32. */
 export const tileSide = (size: number): number => side * Math.min(most, Math.ceil(size / side));
 
+/** Words of workgroup memory of a tile. */
+export const tileSharedWords = (rows: number, columns: number): number => tileDepth * (rows + columns + 2);
+
 /** Where a lane stages: row or column `index` of slice `slice`. */
 export interface Stage {
   /** The slice of this lane, counted from the first one staged. */
@@ -40,6 +43,7 @@ export interface Tile {
   readonly columns: readonly KExpr[];
   /** The sum at every row and column. */
   readonly sum: (row: number, column: number) => KExpr;
+  readonly reset: () => void;
   /** Adds the product over `count` slices, which every lane counts alike; `stage` is given the first of those it stages. */
   readonly product: (count: Operand, stage: (first: KExpr, at: Stage) => void) => void;
 }
@@ -77,6 +81,7 @@ export function tileOf(k: KernelBuilder, rows: number, columns: number, inner: "
     rows: sums.map((_, i) => add(row, i * side)),
     columns: (sums[0] ?? []).map((_, j) => add(column, j * side)),
     sum: (i, j) => sums[i]?.[j] ?? bug("no sum"),
+    reset: () => sums.flat().forEach((sum) => k.assign(sum, f32(0))),
     product: (count, staging) =>
       k.for(
         "first",
