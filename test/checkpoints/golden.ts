@@ -46,6 +46,10 @@ export const goldenModels: readonly GoldenModel[] = [
   { item: "mamba3-lm-siso", form: "original", vocabulary: 80, rows: 80 },
 ];
 
+/** How many ids of a prompt the item's states and tokens follow. */
+export const prefillOf = (item: string): number =>
+  (JSON.parse(readFileSync(goldenPath(`${item}/golden.json`), "utf8")) as { readonly prefill_len: number }).prefill_len;
+
 /** What a test calls it. */
 export const nameOf = ({ item, form, variant = "", options }: GoldenModel): string =>
   `${item}, ${form}${variant}${options?.gatedNorm === undefined ? "" : ", norm by groups"}`;
