@@ -69,7 +69,11 @@ async function compileCheckpoint(folder: string, options: BuildOptions): Promise
   const start = performance.now();
   onStage?.("reading the checkpoint");
   const { readCheckpoint } = await import("./checkpoints/checkpoint.ts");
-  const { graph, constants, vocabulary, notes, tokenizer, files } = await readCheckpoint(folder, { ...checkpoint, weights });
+  const { graph, constants, vocabulary, notes, tokenizer, files } = await readCheckpoint(folder, {
+    ...checkpoint,
+    weights,
+    vocabulary: options.vocabulary,
+  });
   const read = performance.now();
   onStage?.("compiling");
   const compiled = await compileGraph(graph, constants, { ...options, vocabulary, notes });
@@ -113,5 +117,6 @@ async function checkModelPath(path: string): Promise<void> {
 export async function writeBundle({ plan, shards, manifest }: Compiled, folder: string, tokenizer?: TokenizerData): Promise<void> {
   const { packBundle } = await import("./pack.ts");
   const files = tokenizer?.kind === "files" ? tokenizer.files : undefined;
-  await packBundle({ plan, shards: shards.map(({ bytes }) => bytes), manifest: { ...manifest }, files }, folder);
+  const characters = tokenizer?.kind === "characters" ? tokenizer.characters : undefined;
+  await packBundle({ plan, shards: shards.map(({ bytes }) => bytes), manifest: { ...manifest }, files, characters }, folder);
 }

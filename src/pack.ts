@@ -57,8 +57,14 @@ async function makeFolder(path: string): Promise<string | undefined> {
 }
 
 /** The files of a bundle by name. */
-export async function bundleFiles({ plan, shards, manifest, files = new Map() }: BundleParts): Promise<Map<string, string | Uint8Array>> {
-  const [script, types] = await Promise.all([bundleScript(plan), runtimeTypes(plan)]);
+export async function bundleFiles({
+  plan,
+  shards,
+  manifest,
+  files = new Map(),
+  characters,
+}: BundleParts): Promise<Map<string, string | Uint8Array>> {
+  const [script, types] = await Promise.all([bundleScript(plan, characters), runtimeTypes(plan)]);
   return new Map<string, string | Uint8Array>([
     ["index.js", script],
     ["index.d.ts", printDeclarations(plan, types)],
@@ -69,9 +75,9 @@ export async function bundleFiles({ plan, shards, manifest, files = new Map() }:
 }
 
 /** `index.js`: minified, without imports. */
-async function bundleScript(plan: PlanSource): Promise<string> {
+async function bundleScript(plan: PlanSource, characters: string | undefined): Promise<string> {
   const { outputFiles } = await build({
-    stdin: { contents: printEntry(plan), resolveDir: RUNTIME, sourcefile: "index.ts", loader: "ts" },
+    stdin: { contents: printEntry(plan, characters), resolveDir: RUNTIME, sourcefile: "index.ts", loader: "ts" },
     bundle: true,
     write: false,
     minify: true,

@@ -8,12 +8,7 @@ export interface CheckpointOptions {
   readonly aActivation?: "heavy-tail" | "softplus" | undefined;
   /** Whether the gated norm of Mamba-2 is over each group of heads, as in state-spaces/mamba, or over the whole width, as in transformers. */
   readonly gatedNorm?: "groups" | "whole" | undefined;
-  /** Ids that stand for something, where the embedding is padded by rows that do not. */
-  readonly vocabulary?: number | undefined;
 }
-
-/** Options that an architecture may know. */
-export type MixerOption = Exclude<keyof CheckpointOptions, "vocabulary">;
 
 /** A mixer of every layer, its sizes known. */
 export type Mixer = <W extends number>(x: Tensor<Seq<W>>) => Tensor<Seq<W>>;
@@ -33,7 +28,7 @@ export interface StackDefaults {
 export interface Architecture {
   readonly name: string;
   /** The options it knows. */
-  readonly options: readonly MixerOption[];
+  readonly options: readonly (keyof CheckpointOptions)[];
   /** Checkpoints of state-spaces/mamba, whose `ssm_cfg` names this layer. */
   readonly original?: { readonly layer: string; readonly mixer: ReadMixer };
   /** Checkpoints of transformers of this `model_type`. */

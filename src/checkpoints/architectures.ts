@@ -1,6 +1,6 @@
 /** The table of published architectures. */
 import { CompileError } from "../ir/error.ts";
-import type { Architecture, CheckpointOptions, Mixer, MixerOption } from "./architecture.ts";
+import type { Architecture, CheckpointOptions, Mixer } from "./architecture.ts";
 import { has, sectionAt, textAt, valueAt, type Config } from "./config.ts";
 import { falconMamba } from "./falcon-mamba.ts";
 import { mamba } from "./mamba.ts";
@@ -19,7 +19,7 @@ export interface Described {
   readonly stack: Stack;
   readonly mixer: Mixer;
   /** Options that no key of it says. */
-  readonly open: readonly MixerOption[];
+  readonly open: readonly (keyof CheckpointOptions)[];
 }
 
 /**
@@ -68,17 +68,14 @@ function unknown({ label }: Config, what: string): never {
   });
 }
 
-const WORDS: Readonly<Record<MixerOption, string>> = { aActivation: "an activation of A", gatedNorm: "a gated norm" };
+const WORDS: Readonly<Record<keyof CheckpointOptions, string>> = { aActivation: "an activation of A", gatedNorm: "a gated norm" };
 
 /** Throws: `checkpoint-option`. */
-function checkOptions({ label }: Config, { name, stack, open }: Described, options: CheckpointOptions): void {
+function checkOptions({ label }: Config, { name, open }: Described, options: CheckpointOptions): void {
   const fail = (message: string, fix: string): never => {
     throw new CompileError({ code: "checkpoint-option", message, fix });
   };
-  for (const [option, what] of Object.entries(WORDS) as [MixerOption, string][])
+  for (const [option, what] of Object.entries(WORDS) as [keyof CheckpointOptions, string][])
     if (options[option] !== undefined && !open.includes(option))
       fail(`${label} is of ${name}, which has not ${what} to choose`, "leave the option out");
-  const { vocabulary = 1 } = options;
-  if (vocabulary > stack.rows)
-    fail(`a vocabulary of ${vocabulary} ids does not fit ${label}, whose embedding has ${stack.rows} rows`, `give at most ${stack.rows}`);
 }

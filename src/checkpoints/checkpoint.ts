@@ -26,9 +26,12 @@ export interface Checkpoint {
   readonly files: readonly string[];
 }
 
-/** Reads a folder, or only its configuration where `weights` names the file of its tensors. */
+/** Options of `readCheckpoint`. */
 export interface FolderOptions extends CheckpointOptions {
+  /** The file of its tensors, in place of those in the folder. */
   readonly weights?: string | undefined;
+  /** Ids that stand for something; as many as the files say where absent. */
+  readonly vocabulary?: number | undefined;
 }
 
 /**

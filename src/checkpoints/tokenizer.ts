@@ -13,7 +13,7 @@ export type TokenizerData = {
   /** The files it was read from. */
   readonly paths: readonly string[];
 } & (
-  | { readonly kind: "characters"; readonly characters: readonly string[] }
+  | { readonly kind: "characters"; readonly characters: string }
   | { readonly kind: "files"; readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>> }
 );
 
@@ -85,7 +85,7 @@ async function readCharacters(path: string, rows: number): Promise<TokenizerData
     invalid(path, `gives ${JSON.stringify(wrong[0])} the id ${JSON.stringify(wrong[1])}; ids run from 0 on, each once`);
   if (characters.length > rows || characters.length === 0)
     invalid(path, `has ${characters.length} characters, and the embedding ${rows} rows`);
-  return { kind: "characters", size: characters.length, paths: [path], characters: characters.map(([text]) => text) };
+  return { kind: "characters", size: characters.length, paths: [path], characters: characters.map(([text]) => text).join("") };
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -4,7 +4,8 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { CompileError } from "../ir/error.ts";
 import type { Manifest } from "../compile.ts";
-import type { LoadedModel, LoadOptions, TensorInput, TensorOutput } from "../runtime/api.ts";
+import type { LoadedModel, TensorInput, TensorOutput } from "../runtime/api.ts";
+import type { LanguageLoadOptions } from "../runtime/language-api.ts";
 
 export type AnyInputs = Readonly<Record<string, TensorInput<Float32Array> | TensorInput<Int32Array>>>;
 export type AnyOutputs = Readonly<Record<string, TensorOutput<Float32Array | Int32Array>>>;
@@ -13,7 +14,7 @@ export type AnyModel = LoadedModel<AnyInputs, AnyOutputs, unknown>;
 
 /** The module that is a bundle's `index.js`. */
 interface BundleModule {
-  readonly load: (options?: LoadOptions) => Promise<AnyModel>;
+  readonly load: (options?: LanguageLoadOptions) => Promise<AnyModel>;
 }
 
 /** `manifest.json` as read back; `readManifest` checks what the command line uses of it. */
@@ -39,7 +40,7 @@ export async function readManifest(folder: string): Promise<BundleManifest> {
 }
 
 /** Loads a bundle. Throws: `bundle-missing`, `bundle-manifest`, `bundle-broken`, and the bundle's own errors. */
-export async function loadBundle(folder: string, options: LoadOptions): Promise<AnyModel> {
+export async function loadBundle(folder: string, options: LanguageLoadOptions): Promise<AnyModel> {
   await readManifest(folder);
   const { load } = await importBundle(folder);
   return load(options);

@@ -1,6 +1,6 @@
 /** The options of commands that take the folder of a published checkpoint: what no file of it says. */
 import type { CheckpointOptions } from "../checkpoints/architecture.ts";
-import { choiceOf, countOf, UsageError, type Given, type OptionDoc } from "./command.ts";
+import { choiceOf, UsageError, type Given, type OptionDoc } from "./command.ts";
 
 /** By the names of the command line. */
 export const checkpointDocs = {
@@ -10,7 +10,6 @@ export const checkpointDocs = {
     value: "over",
     doc: "of a Mamba-2 checkpoint: over groups or whole; as its config.json's kind where absent",
   },
-  vocabulary: { type: "string", value: "n", doc: "of a checkpoint whose embedding is padded: ids that stand for something" },
 } as const satisfies Readonly<Record<string, OptionDoc>>;
 
 /** Throws: UsageError where one is given, and `path` is no checkpoint. */
@@ -22,6 +21,5 @@ export async function checkpointOf(path: string, given: Given): Promise<Checkpoi
   return {
     aActivation: choiceOf(given, "a-activation", ["heavy-tail", "softplus"]),
     gatedNorm: choiceOf(given, "gated-norm", ["groups", "whole"]),
-    vocabulary: countOf(given, "vocabulary"),
   };
 }

@@ -20,8 +20,8 @@ const LANGUAGE = {
 export const typeModules = (plan: PlanSource): readonly string[] =>
   plan.generate === undefined ? ["api", "errors"] : ["api", "errors", "language-api"];
 
-/** The entry module of a bundle; it imports the runtime's modules from `./`. */
-export function printEntry(plan: PlanSource): string {
+/** The entry module of a bundle; it imports the runtime's modules from `./`. A language model's ids may be `characters`. */
+export function printEntry(plan: PlanSource, characters?: string): string {
   const file = emptyFile("index.ts");
   const makers = [...new Set(plan.tables.map((table) => table.maker))].sort();
   const { module, loader } = plan.generate === undefined ? PLAIN : LANGUAGE;
@@ -34,6 +34,8 @@ export function printEntry(plan: PlanSource): string {
   if (makers.length > 0) file.addImportDeclaration({ moduleSpecifier: "./tables.js", namedImports: makers });
   file.addExportDeclaration({ moduleSpecifier: "./errors.js" });
   if (plan.generate !== undefined) file.addExportDeclaration({ moduleSpecifier: "./language-api.js", namedExports: ["LogitsError"] });
+  const tokenizer = plan.generate === undefined || characters === undefined ? "" : `, characterTokenizer(${JSON.stringify(characters)})`;
+  if (tokenizer !== "") file.addImportDeclaration({ moduleSpecifier: "./characters.js", namedImports: ["characterTokenizer"] });
   addTensorTypes(file, plan);
   file.addVariableStatement({
     isExported: true,
@@ -41,7 +43,7 @@ export function printEntry(plan: PlanSource): string {
     declarations: [
       {
         name: "load",
-        initializer: `/* @__PURE__ */ ${loader}<Inputs, Outputs, DeviceOutputs>(${printPlan(plan)}, import.meta.url, { ${makers.join(", ")} })`,
+        initializer: `/* @__PURE__ */ ${loader}<Inputs, Outputs, DeviceOutputs>(${printPlan(plan)}, import.meta.url, { ${makers.join(", ")} }${tokenizer})`,
       },
     ],
   });

@@ -30,6 +30,8 @@ export interface BundleParts {
   readonly manifest: Manifest;
   /** Files that are copied beside it, such as a tokenizer's. */
   readonly files?: ReadonlyMap<string, Uint8Array> | undefined;
+  /** Of a language model whose ids are characters, these in the order of their ids. */
+  readonly characters?: string | undefined;
 }
 
 /** `manifest.json`: the fields that mark a folder as a bundle of ours, and all that the compiler reports. */

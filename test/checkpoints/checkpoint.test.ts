@@ -130,7 +130,6 @@ describe("a configuration that is refused", () => {
   test.each<[Changes, CheckpointOptions]>([
     [{ model_type: "mamba" }, { aActivation: "softplus" }],
     [{ d_model: 64, ssm_cfg: { layer: "Mamba3" } }, { gatedNorm: "whole" }],
-    [{ d_model: 64, vocab_size: 90 }, { vocabulary: 97 }],
   ])("checkpoint-option: %j with %j", (values, options) => {
     expect(() => described(values, options)).toThrow(expect.objectContaining({ code: "checkpoint-option" }));
   });

@@ -1,7 +1,7 @@
 /** Golden language models: random weights with what an independent float64 implementation makes of them. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { CheckpointOptions } from "../../src/checkpoints/architecture.ts";
+import type { FolderOptions } from "../../src/checkpoints/checkpoint.ts";
 import type { Constant } from "../../src/ir/graph.ts";
 import { bytesSource, openSafetensors, type TensorFile } from "../../src/weights/safetensors.ts";
 
@@ -22,7 +22,7 @@ export interface GoldenModel {
   readonly item: string;
   /** Its folder inside of the item. */
   readonly form: "original" | "hf";
-  readonly options?: CheckpointOptions;
+  readonly options?: FolderOptions;
   /** Which of the item's numbers. */
   readonly variant?: string;
   /** Ids that stand for something, and rows of the embedding. */

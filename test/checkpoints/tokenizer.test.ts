@@ -19,7 +19,7 @@ describe("readTokenizer", () => {
       kind: "characters",
       size: 3,
       paths: [join(folder, "vocab.json")],
-      characters: ["\n", "b", "\u{1f600}"],
+      characters: "\nb\u{1f600}",
     });
   });
 

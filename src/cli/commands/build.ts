@@ -22,6 +22,7 @@ export const build: Command = {
     rate: { type: "string", value: "r", doc: "multiply every step size: 2 for half the sampling rate, 0.5 for twice" },
     dtype: { type: "string", value: "f", doc: "store the weights of products and tables as f32 or f16; f32 where absent" },
     quantize: { type: "string", value: "q", doc: "quantize them to q8 or q4, by groups; products of few inputs stay as --dtype says" },
+    vocabulary: { type: "string", value: "n", doc: "tokens that a language model may choose, where rows of its head only pad it" },
     ...checkpointDocs,
     seed: { type: "string", value: "n", doc: "seed of initial values; 0 where absent" },
     json: { type: "boolean", doc: "print what was built as JSON" },
@@ -36,6 +37,7 @@ export const build: Command = {
       maxLength: countOf(given, "max-length"),
       seed: countOf(given, "seed", 0),
       rate: factorOf(given, "rate"),
+      vocabulary: countOf(given, "vocabulary"),
       checkpoint: await checkpointOf(path, given),
       ...weightOptions(given),
     };

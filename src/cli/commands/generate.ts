@@ -24,8 +24,8 @@ export const generate: Command = {
     const [folder = ""] = given.operands;
     const prompt = promptOf(given);
     const options = optionsOf(given);
-    const { openModel } = await import("../model.ts");
-    const model = await openModel(folder, terminal);
+    const [{ openModel }, { tokenizerIn }] = await Promise.all([import("../model.ts"), import("../tokenizer.ts")]);
+    const model = await openModel(folder, terminal, await tokenizerIn(folder));
     try {
       await print(languageModel(model, typeof prompt === "string"), prompt, options, given.values["json"] === true, terminal);
     } finally {
