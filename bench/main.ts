@@ -7,6 +7,7 @@ import { requestGpu } from "../src/cli/adapter.ts";
 import { accuracy } from "./accuracy.ts";
 import { build } from "./build.ts";
 import { costs } from "./costs.ts";
+import { decode } from "./decode.ts";
 import { equivalence } from "./equivalence.ts";
 import { weightFormats } from "./formats.ts";
 import { type Bench, formatFigure, reached } from "./figure.ts";
@@ -14,7 +15,7 @@ import { kernel } from "./kernel.ts";
 import { s4Costs } from "./s4.ts";
 import { size } from "./size.ts";
 
-const benches: readonly Bench[] = [size, build, costs, kernel, weightFormats, s4Costs, equivalence, accuracy];
+const benches: readonly Bench[] = [size, build, costs, decode, kernel, weightFormats, s4Costs, equivalence, accuracy];
 
 async function main(): Promise<number> {
   const { positionals, values } = parseArgs({
