@@ -243,7 +243,7 @@ export function lowerEntry(shared: Shared, graph: Graph, entry: Entry, mode: Mod
     maxLength: lengthAtRate(shared.maxLength, rate),
     value: reference,
     result: reference,
-    absorbed: (id) => now().absorbed.includes(id),
+    absorbed: (id) => current?.absorbed.includes(id) ?? false,
     temp: (size) => temp(atRate(size, rate)),
     state: (id, size) => bufferFor(shared, `state:${id}`, () => ({ kind: "state", name: `state${id}`, size: sizeSource(size) })),
     weight: (name) => weightBuffer(shared, name),

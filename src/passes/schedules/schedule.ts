@@ -90,7 +90,10 @@ export interface LowerContext {
   readonly value: (id: ValueId) => ValueRef;
   /** The buffer of a node's own result. */
   readonly result: (id: ValueId) => ValueRef;
-  /** Whether an operand that the node's schedule offered to compute itself has no buffer: then it must. */
+  /**
+   * Whether an operand that the node's schedule offered to compute itself has no buffer: then it must. Known once kernels
+   * are made; while schedules are chosen, nothing is absorbed yet.
+   */
   readonly absorbed: (id: ValueId) => boolean;
   readonly temp: (elements: Size) => number;
   /** A recurrent state, one for all entry points. */
