@@ -2,13 +2,15 @@
  * Weights in every format and in pieces, by every schedule that reads them, on the simulator of kernels: results equal the
  * float64 interpreter on the values that the words stand for, and costs are what the kernels do.
  */
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compileGraph, type Compiled, type CompileOptions } from "../../src/compile.ts";
 import { add, embed, gelu, glu, linear, mean, model, type Model, sequence, silu, tokens } from "../../src/dsl/index.ts";
 import { graphBuilder } from "../../src/ir/build.ts";
-import type { Constant } from "../../src/ir/graph.ts";
+import type { Constant, Constants } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
-import { errorOf } from "../setup/execute.ts";
+import { errorOf, rounded } from "../setup/execute.ts";
+import { arbitraryModule } from "../setup/random-graph.ts";
 import { type Entry, numbers, type Ran, SimulatedModel } from "./program.ts";
 
 const formats: Readonly<Record<string, CompileOptions>> = {
@@ -34,9 +36,8 @@ function inputsOf(compiled: Compiled, { B, L }: Sizes): Map<string, Constant> {
   );
 }
 
-/** Runs every entry point; results are those of the interpreter. */
-function checked(compiled: Compiled, sizes: Sizes): Ran[] {
-  const inputs = inputsOf(compiled, sizes);
+/** Runs every entry point; results are those of the interpreter to `tolerance`, of their scale. */
+function checked(compiled: Compiled, sizes: Sizes, inputs: Constants = inputsOf(compiled, sizes), tolerance = 2e-6): Ran[] {
   const { graph, constants } = compiled.module;
   const expected = interpret(graph, constants, inputs).outputs;
   const [mode = "convolution"] = new SimulatedModel(compiled).modes;
@@ -45,7 +46,7 @@ function checked(compiled: Compiled, sizes: Sizes): Ran[] {
     const actual = Object.fromEntries(
       [...outputs].map(([name, { shape, data }]) => [name, { data: Float32Array.from(data), dims: shape }]),
     );
-    expect(errorOf(actual, expected), JSON.stringify(entry)).toBeLessThan(2e-6);
+    expect(errorOf(actual, expected), JSON.stringify(entry)).toBeLessThan(tolerance);
     expect([...new Set(ran.flatMap((r) => [...r.counts.violations]))]).toEqual([]);
     return ran;
   });
@@ -127,6 +128,22 @@ describe.each(Object.entries(formats))("%s", (_, options) => {
       if (bindingLimit > 400) expect(Math.max(0, ...pieces.map(([, { data }]) => data.byteLength))).toBeLessThanOrEqual(bindingLimit);
     }
   });
+});
+
+test("25 random models of all ops, their weights in every format and in pieces", { timeout: 120_000 }, async () => {
+  const models = fc.sample(arbitraryModule({ smooth: true, maxL: 6, maxH: 40, maxSteps: 6 }), { numRuns: 25, seed: 20261127 });
+  const found = new Set<string>();
+  for (const [i, { module, inputs, B, L }] of models.entries()) {
+    const format = Object.values(formats)[i % 5];
+    const compiled = await compileGraph(module.graph, module.constants, {
+      maxLength: 16,
+      ...format,
+      ...(i % 2 ? { bindingLimit: 500 } : {}),
+    });
+    for (const { packed } of compiled.module.constants.values()) found.add(packed?.format ?? "f32");
+    checked(compiled, { B, L }, rounded(inputs), 1e-5);
+  }
+  expect(found).toEqual(new Set(["f32", "f16", "q8", "q4"]));
 });
 
 test("a table that is also a product's weight is shipped once", async () => {
