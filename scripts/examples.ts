@@ -71,7 +71,7 @@ export function buildBundle(root: string, name: string, folder: string): void {
 }
 
 /**
- * Writes the pages of an example (every `.html` file of it, with the pieces of `shared/` it names as comments), their scripts, `page.css` and the test
+ * Writes the pages of an example (every `.html` file of it, with the pieces of `shared/` it names as comments), their scripts, `page.css`, the vocabulary and the test
  * inputs to `folder`; the pages expect their bundle in `folder/bundle`.
  */
 export async function assemblePage(root: string, name: string, folder: string): Promise<void> {
@@ -89,7 +89,8 @@ export async function assemblePage(root: string, name: string, folder: string): 
   const pieces = await piecesOf(shared);
   for (const page of files.filter((file) => file.endsWith(".html")))
     await writeFile(join(folder, page), withPieces(await readFile(join(example, page), "utf8"), pieces));
-  for (const file of ["config.json", "test.safetensors"]) if (files.includes(file)) await cp(join(example, file), join(folder, file));
+  for (const file of ["config.json", "test.safetensors", "vocab.json"])
+    if (files.includes(file)) await cp(join(example, file), join(folder, file));
   await cp(join(shared, "page.css"), join(folder, "page.css"));
 }
 

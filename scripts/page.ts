@@ -1,4 +1,4 @@
-/** `npm run page [-- s4d-kws-raw | s4-digits | hippo]`: builds an example and serves its page until interrupted. */
+/** `npm run page [-- s4d-kws-raw | s4-digits | mamba-austen | hippo]`: builds an example and serves its page until interrupted. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { serveFolder } from "../test/setup/server.ts";

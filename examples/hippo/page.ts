@@ -184,7 +184,7 @@ function coefficientsAt(outputs: Readonly<Record<Name, { readonly data: Float32A
 async function main(): Promise<void> {
   const preset = byId("preset", HTMLSelectElement);
   const chosen = (): Float32Array<ArrayBuffer> => sampled(curves[preset.value] ?? (() => 0));
-  const memory = await openModel<Memory, Name>(async (model) => new Memory(model, await model.stream()));
+  const memory = await openModel<Memory, Model<Name>>(async (model) => new Memory(model, await model.stream()));
   const run = (): void => memory.take(curve.samples);
   const curve = new Curve(run);
   const begin = (): void => {

@@ -1,5 +1,9 @@
-/** The built bundle as these pages use it: input `u`, and outputs by name, `logits` of a classifier. A bundle's own `index.d.ts` says the same. */
+/**
+ * The built bundle as these pages use it: input `u`, and outputs by name, `logits` of a classifier; of a language model `ids` and `logits`. A bundle's own
+ * `index.d.ts` says the same.
+ */
 import type { DeviceTensor, LoadedModel, LoadOptions, ModelStream, TensorInput, TensorOutput } from "../../src/runtime/api.ts";
+import type { LanguageModel as LoadedLanguageModel, LanguageStream as ModelLanguageStream } from "../../src/runtime/language-api.ts";
 
 type Inputs = { readonly u: TensorInput };
 type Outputs<O extends string> = { readonly [K in O]: TensorOutput };
@@ -8,14 +12,19 @@ type DeviceOutputs<O extends string> = { readonly [K in O]: DeviceTensor };
 export type Model<O extends string = "logits"> = LoadedModel<Inputs, Outputs<O>, DeviceOutputs<O>>;
 export type Stream<O extends string = "logits"> = ModelStream<Inputs, Outputs<O>, DeviceOutputs<O>>;
 
-interface Bundle<O extends string> {
-  readonly load: (options?: LoadOptions) => Promise<Model<O>>;
+type Ids = { readonly ids: TensorInput<Int32Array> };
+
+export type LanguageModel = LoadedLanguageModel<Ids, Outputs<"logits">, DeviceOutputs<"logits">>;
+export type LanguageStream = ModelLanguageStream<Ids, Outputs<"logits">, DeviceOutputs<"logits">>;
+
+interface Bundle<M> {
+  readonly load: (options?: LoadOptions) => Promise<M>;
 }
 
 /** Loads the bundle that lies in the folder `bundle/` beside the page. */
-export async function loadBundle<O extends string>(options?: LoadOptions): Promise<Model<O>> {
+export async function loadBundle<M>(options?: LoadOptions): Promise<M> {
   const address = new URL("bundle/index.js", document.baseURI).href;
-  const bundle = (await import(address)) as Bundle<O>;
+  const bundle = (await import(address)) as Bundle<M>;
   return bundle.load(options);
 }
 

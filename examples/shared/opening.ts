@@ -3,10 +3,10 @@ import { adapterName, loadBundle, type Model } from "./bundle.ts";
 import { byId } from "./dom.ts";
 
 /** Loads the bundle with its progress in the status line, and makes `ready` of it; where that fails, says why on the page and throws. */
-export async function openModel<T, O extends string = "logits">(ready: (model: Model<O>) => Promise<T>): Promise<T> {
+export async function openModel<T, M extends Pick<Model, "info"> = Model>(ready: (model: M) => Promise<T>): Promise<T> {
   const status = byId("status", HTMLElement);
   try {
-    const model = await loadBundle<O>({
+    const model = await loadBundle<M>({
       onProgress: ({ stage, loaded, total }) =>
         (status.textContent = `Loading ${stage}: ${Math.round((100 * loaded) / Math.max(total, 1))} %`),
     });
@@ -29,5 +29,8 @@ export function showFailure(error: unknown): void {
   panel.textContent = missing
     ? "This browser offers no WebGPU. It is in Chrome and Edge from 113, Safari from 26 and Firefox from 141; on Linux it may have to be turned on in the browser's flags. The page must come from https or from localhost."
     : `The model could not run: ${error instanceof Error ? error.message : String(error)}`;
-  for (const control of document.querySelectorAll<HTMLButtonElement | HTMLInputElement>("main button, main input")) control.disabled = true;
+  const controls = document.querySelectorAll<HTMLButtonElement | HTMLInputElement | HTMLTextAreaElement>(
+    "main button, main input, main textarea",
+  );
+  for (const control of controls) control.disabled = true;
 }
