@@ -18,7 +18,8 @@ import {
 } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
 import { numbers, type Ran, SimulatedModel } from "../kernels/program.ts";
-import { errorOf } from "../setup/execute.ts";
+import { errorOf, loadCompiled, toInputs } from "../setup/execute.ts";
+import { sharedDevice } from "../setup/shared-device.ts";
 import { cutInputs, joinPieces } from "../setup/tensors.ts";
 
 /** Steps of a chunk; what the compiler would choose where absent. */
@@ -297,5 +298,20 @@ describe("the delta rule", () => {
     expectCosts(own([...odd.whole, ...odd.pieces], "selective-delta"), false);
     const fixed = await check({ parts: sizes, constants: ["decay", "q"], pieces: [33, 20], B: 1 });
     expectCosts(own([...fixed.whole, ...fixed.pieces], "selective-delta"), false);
+  });
+});
+
+describe("on the device", () => {
+  test.each([
+    ["one decay a head", { heads: 2, groups: 1, width: 64, state: 128, gain: true }, false, "ssd_apply"],
+    ["the delta rule", { heads: 2, groups: 2, width: 64, state: 64, gain: true, correction: true }, false, "delta_chunks"],
+    ["the delta rule, decays of rows", { heads: 1, groups: 1, width: 20, state: 128, correction: true }, true, "delta_chunks"],
+  ] as const)("%s, sizes of published models", { timeout: 300_000 }, async (_, sizes, rows, kernel) => {
+    const { compiled, inputs } = await compileCase({ parts: sizes, rows, scale: 0.2, pieces: [150], B: 1 });
+    const { graph, constants } = compiled.module;
+    expect(compiled.lowered.costs.whole.chunked?.body.map((d) => d.kernel)).toContain(kernel);
+    const model = await loadCompiled(compiled, { device: await sharedDevice() });
+    const found = await model.run(toInputs(compiled, inputs), { mode: "chunked" });
+    expect(errorOf(found, interpret(graph, constants, inputs).outputs)).toBeLessThan(tolerance);
   });
 });

@@ -19,8 +19,8 @@ export function emitScores(ssd: Ssd): void {
   const at = k.let("chunk", div(group(0), blocks));
   const block = k.let("block", mod(group(0), blocks));
   // Of two blocks along each side: the first, the one below it, the one beside that.
-  const down = perChunk === 1 ? u32(0) : k.let("down", min(block, 1));
-  const right = perChunk === 1 ? u32(0) : k.let("right", sub(block, down));
+  const down = perChunk === 1 ? u32(0) : k.let("block_row", min(block, 1));
+  const right = perChunk === 1 ? u32(0) : k.let("block_column", sub(block, down));
   const start = k.let("start", mul(at, chunk));
   const [fromRow, fromColumn] = [k.let("from_row", mul(down, steps)), k.let("from_column", mul(right, steps))];
   const tile = tileOf(k, sides.steps, sides.steps, "columns");

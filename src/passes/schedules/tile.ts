@@ -53,8 +53,8 @@ export function tileOf(k: KernelBuilder, rows: number, columns: number, inner: "
   const [perRow, perColumn] = [rows / side, columns / side];
   // One word beyond a slice, so that lanes that stage neighbouring slices write to different banks.
   const [height, width] = [rows + 1, columns + 1];
-  const left = k.shared("left", tileDepth * height);
-  const right = k.shared("right", tileDepth * width);
+  const left = k.shared("left_tile", tileDepth * height);
+  const right = k.shared("right_tile", tileDepth * width);
   const [near, far] = [k.let("near", mod(lane, side)), k.let("far", div(lane, side))];
   const [row, column] = inner === "rows" ? [near, far] : [far, near];
   const sums = Array.from({ length: perRow }, (_, i) => Array.from({ length: perColumn }, (__, j) => k.var(`sum${i}_${j}`, f32(0))));
