@@ -80,6 +80,18 @@ function printed(expr: (x: KExpr, y: KExpr, z: KExpr) => KExpr): string {
   return lines[0]?.replace(/^x = (.*);$/, "$1") ?? "";
 }
 
+describe("names", () => {
+  test("variables and workgroup memory of one name are told apart, whichever comes first", () => {
+    const text = module((k) => {
+      const before = k.let("x", kit.add(f32(1), f32(2)));
+      const array = k.shared("x", 4);
+      k.storeShared(array, u32(0), kit.add(before, k.let("x", kit.mul(f32(2), f32(3)))));
+    });
+    expect(text).toContain("var<workgroup> x_1: array<f32, 4u>;");
+    expect(text).toContain("x_1[0u] = x + x_2;");
+  });
+});
+
 describe("expressions", () => {
   test("operators within operators are in parentheses, whatever the precedence", () => {
     expect(printed((x, y, z) => kit.mul(kit.add(x, y), z))).toBe("(x + y) * z");

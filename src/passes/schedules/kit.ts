@@ -168,6 +168,7 @@ export interface KernelBuilder {
   readonly bind: (buffer: number, access?: KBuffer["access"], type?: KBuffer["type"]) => string;
   readonly load: (name: string, index: KExpr) => KExpr;
   readonly store: (name: string, index: KExpr, value: KExpr) => void;
+  /** Workgroup memory; gives its name, which no variable after it hides. */
   readonly shared: (name: string, size: Operand, type?: KType) => string;
   readonly loadShared: (array: string, index: KExpr) => KExpr;
   readonly storeShared: (array: string, index: KExpr, value: KExpr) => void;
@@ -184,10 +185,10 @@ export function kernelBuilder(kernelName: string, lanes: Operand): KernelBuilder
   const shared: { name: string; type: KType; size: KExpr }[] = [];
   const overrides: { name: string; value: number }[] = [];
   const emit = (stmt: KStmt): void => void (frames.at(-1) ?? bug("no frame")).push(stmt);
-  const unique = (name: string): string => {
+  const unique = (name: string, block: Set<string> | undefined = visible.at(-1)): string => {
     let fresh = name;
-    for (let i = 1; visible.some((block) => block.has(fresh)); i++) fresh = `${name}_${i}`;
-    (visible.at(-1) ?? bug("no block")).add(fresh);
+    for (let i = 1; visible.some((names) => names.has(fresh)); i++) fresh = `${name}_${i}`;
+    (block ?? bug("no block")).add(fresh);
     return fresh;
   };
   const declare = (op: "let" | "var", name: string, value: KExpr): KExpr => {
@@ -254,8 +255,9 @@ export function kernelBuilder(kernelName: string, lanes: Operand): KernelBuilder
     }),
     store: (buffer, index, value) => emit({ op: "store", buffer, index, value }),
     shared: (name, size, type = "f32") => {
-      shared.push({ name, type, size: typeof size === "number" ? u32(size) : size });
-      return name;
+      const fresh = unique(name, visible[0]);
+      shared.push({ name: fresh, type, size: typeof size === "number" ? u32(size) : size });
+      return fresh;
     },
     loadShared: (array, index) => ({
       op: "shared",
