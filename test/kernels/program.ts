@@ -4,7 +4,7 @@ import type { Compiled } from "../../src/compile.ts";
 import type { Constant, Constants } from "../../src/ir/graph.ts";
 import type { DispatchCost, ProgramCosts } from "../../src/passes/lowered.ts";
 import { estimateDispatch } from "../../src/passes/mode.ts";
-import { type Dims, type Dispatch, fftPoints, type Mode, type Plan, type Program } from "../../src/runtime/plan.ts";
+import { type BufferSpec, type Dims, type Dispatch, fftPoints, type Mode, type Plan, type Program } from "../../src/runtime/plan.ts";
 import * as makers from "../../src/runtime/tables.ts";
 import type { StoredTensor } from "../../src/weights/stored.ts";
 import { random } from "../setup/random-expr.ts";
@@ -117,7 +117,7 @@ export class SimulatedModel {
     const buffers = new Map<number, Words>();
     for (const [i, spec] of this.#plan.buffers.entries()) {
       if (!used.has(i)) continue;
-      if (spec.kind === "weight") buffers.set(i, wordsOf(this.#tensor(spec.tensor).data));
+      if (spec.kind === "weight") buffers.set(i, this.#weight(spec));
       if (spec.kind === "input") buffers.set(i, this.#input(spec.name, inputs));
       if (spec.kind === "output") buffers.set(i, new Float32Array(this.#size(spec.name, d)).fill(NaN));
       if (spec.kind === "prepared") buffers.set(i, new Float32Array(spec.size(d)).fill(NaN));
@@ -152,6 +152,12 @@ export class SimulatedModel {
 
   #tensor(name: string): StoredTensor {
     return this.#compiled.lowered.tensors.get(name) ?? fail(`no tensor ${name}`);
+  }
+
+  /** One tensor, or several of float32 side by side. */
+  #weight({ tensor, more }: Extract<BufferSpec, { kind: "weight" }>): Words {
+    if (more === undefined) return wordsOf(this.#tensor(tensor).data);
+    return Float32Array.from([tensor, ...more].flatMap((name) => [...this.#tensor(name).data]));
   }
 
   #input(name: string, inputs: Constants): Words {
