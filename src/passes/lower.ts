@@ -17,6 +17,7 @@ import type { Lowered, Refusal } from "./lowered.ts";
 import { planMemory, type VirtualProgram } from "./memory.ts";
 import type { Module } from "./pass.ts";
 import { dimsAtRate, periodOf } from "./rates.ts";
+import { markShown } from "./shown.ts";
 import { defaultBindingLimit } from "./weights.ts";
 
 export interface LowerOptions {
@@ -143,12 +144,16 @@ export function lower(module: Module, options: LowerOptions): Lowered {
   // A mode that runs the same kernels as an earlier one is no mode of its own: only state space models tell them apart.
   const entries = legal.filter((entry, i) => legal.findIndex((earlier) => kernelsOf(earlier) === kernelsOf(entry)) === i);
   if (entries.length === 0) bug(`the model ${graph.name} runs in no mode that processes whole sequences`);
+  const ownKernels = shared.kernels.map(({ kernel }) => kernel);
+  /** The body of a program that keeps state. */
+  const kept = ({ body }: Runnable): readonly DispatchSource[] =>
+    generate === undefined ? body : markShown(body, ownKernels, shared.buffers);
   const programs: VirtualProgram[] = [
-    ...(step === undefined ? [] : [{ name: "step", prepare: step.prepare, body: step.body }]),
+    ...(step === undefined ? [] : [{ name: "step", prepare: step.prepare, body: kept(step) }]),
     ...(generate === undefined ? [] : [{ name: "generate", ...generate.program }]),
     ...entries.flatMap(({ mode, whole, resume }) => [
       { name: `whole.${mode}`, prepare: whole.prepare, body: whole.body },
-      ...(resume === undefined ? [] : [{ name: `resume.${mode}`, prepare: resume.prepare, body: resume.body }]),
+      ...(resume === undefined ? [] : [{ name: `resume.${mode}`, prepare: resume.prepare, body: kept(resume) }]),
     ]),
   ];
   const kernels = orderKernels(shared.kernels, programs);

@@ -81,6 +81,8 @@ export interface Dispatch {
   readonly every?: number;
   /** Only needed for the outputs that have no L: a caller of many steps may skip it on all but the last. */
   readonly tail?: boolean;
+  /** Needed for the outputs alone: a caller who wants none may leave it out. Marked in language models. */
+  readonly shown?: boolean;
 }
 
 export interface KernelSpec {
@@ -98,6 +100,8 @@ export type Mode = "convolution" | "scan" | "chunked" | "recurrence";
 export interface Program {
   readonly prepare: readonly Dispatch[];
   readonly body: readonly Dispatch[];
+  /** It binds no buffer of an output. */
+  readonly silent?: boolean;
 }
 
 /**

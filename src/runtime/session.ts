@@ -54,7 +54,7 @@ export class Session implements Bindings {
   async execute({ program, stepwise, part, position, inputs, outputs, last, snapshot, signal }: Job): Promise<States | undefined> {
     const { executor } = this;
     const d = executor.dims(part.B, part.L, position);
-    await this.allocate(["input", "output"], d, signal);
+    await this.allocate(program.silent ? ["input"] : ["input", "output"], d, signal);
     await this.#write(part, inputs, signal);
     const kept = executor.plan.outputs.filter((spec) => outputs.has(spec.name) && (last || spec.dims.includes("L")));
     const states: Record<string, Float32Array> = {};

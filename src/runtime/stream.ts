@@ -35,7 +35,6 @@ export class Stream {
   protected read = 0;
   /** The position that the states of the session belong to. */
   protected reached = 0;
-  readonly #programs: Programs;
   #session: Session | undefined;
   #busy = false;
   #destroyed = false;
@@ -44,7 +43,7 @@ export class Stream {
   constructor(engine: Engine, { from, batch = from?.batch ?? 1 }: StreamOptions) {
     if (!Number.isInteger(batch) || batch < 1) throw new InputError("batch", "B", `it is ${batch}; a positive integer is needed`);
     this.#engine = engine;
-    this.#programs = programsOf(engine.plan);
+    programsOf(engine.plan);
     this.batch = batch;
     this.begin(from && checkSaved(engine, from, batch));
   }
@@ -108,6 +107,11 @@ export class Stream {
   #drop(): void {
     this.#session?.free();
     this.#session = undefined;
+  }
+
+  /** What it runs; where `silent`, nobody asks for outputs. */
+  protected programs(_silent: boolean): Programs {
+    return programsOf(this.#engine.plan);
   }
 
   /** Does `work` when all earlier calls of the model are done. */
@@ -176,7 +180,7 @@ export class Stream {
     let states: States | undefined;
     for (let t = 0, L = 0; t < length; t += L) {
       const position = from + t;
-      const fit = this.#fit(session.executor, length - t, position, stepwise);
+      const fit = this.#fit(session.executor, length - t, position, this.programs(outputs.size === 0), stepwise);
       L = fit.size;
       const part = { b: 0, t, B, L, of: { B, L: length } };
       const last = t + L === length;
@@ -186,26 +190,26 @@ export class Stream {
   }
 
   /** The most steps that one execution takes of `left`, and how. Throws: LimitError where not even one fits. */
-  #fit(executor: Executor, left: number, position: number, steps = false): Attempt & { readonly stepwise: boolean } {
+  #fit(executor: Executor, left: number, position: number, programs: Programs, steps = false): Attempt & { readonly stepwise: boolean } {
     const { plan } = this.#engine;
     const { period } = plan;
     return this.#engine.fit(executor, Math.min(left, plan.maxLength), (most) => {
       const begun = position % period;
       const size = begun || most < period ? Math.min(most, period - begun) : most - (most % period);
       const d = executor.dims(this.batch, size, position);
-      const { step, chooseResume } = this.#programs;
-      const resume = steps || size % period ? undefined : plan.resume[chooseResume(d)];
+      const { step, resume: modes, chooseResume } = programs;
+      const resume = steps || size % period ? undefined : modes[chooseResume(d)];
       return { size, d, program: resume ?? step, stepwise: !resume };
     });
   }
 }
 
 /** What a stream runs. */
-type Programs = Required<Pick<Plan, "step" | "chooseResume">>;
+export type Programs = Required<Pick<Plan, "step" | "resume" | "chooseResume">>;
 
 /** Throws: StreamError where the plan has no steps. */
-function programsOf({ name, step, chooseResume }: Plan): Programs {
-  if (step && chooseResume) return { step, chooseResume };
+function programsOf({ name, step, resume, chooseResume }: Plan): Programs {
+  if (step && chooseResume) return { step, resume, chooseResume };
   throw new StreamError(`${name} has no streams: its outputs depend on later inputs. Give whole sequences to run()`);
 }
 

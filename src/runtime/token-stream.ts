@@ -14,7 +14,7 @@ import { readPrompts } from "./prompts.ts";
 import type { Sampling } from "./sampling.ts";
 import { readOptions } from "./sampling.ts";
 import type { States } from "./session.ts";
-import type { Entry, Past } from "./stream.ts";
+import type { Entry, Past, Programs } from "./stream.ts";
 import { checkEnd, REPLAY, Stream } from "./stream.ts";
 import type { Outputs } from "./tensors.ts";
 import { checkIds } from "./tensors.ts";
@@ -126,6 +126,10 @@ export class TokenStream extends Stream {
   protected override keep(states: States | undefined): void {
     this.earlier = this.past;
     super.keep(states);
+  }
+
+  protected override programs(silent: boolean): Programs {
+    return silent ? this.#language.silent : super.programs(silent);
   }
 
   protected override snapshot(): SavedTokens {
@@ -246,10 +250,32 @@ interface Language {
   readonly ids: TensorSpec;
   /** Reads an id a sequence and chooses the next. */
   readonly program: Program;
+  /** What reads ids and computes no logits. */
+  readonly silent: Programs;
 }
 
-function languageOf({ inputs, step, generate }: Plan): Language {
+/** Made once a plan, so that what an executor prepared for a program stays. */
+const languages = new WeakMap<Plan, Language>();
+
+function languageOf(plan: Plan): Language {
+  const known = languages.get(plan);
+  if (known) return known;
+  const { inputs, buffers, step, resume, chooseResume, generate } = plan;
   const [ids] = inputs;
-  if (!ids || !step || !generate) throw new Error("bug: the plan is of no language model");
-  return { ids, program: { prepare: [], body: [...step.body, ...generate.body] } };
+  if (!ids || !step || !chooseResume || !generate) throw new Error("bug: the plan is of no language model");
+  const without = ({ prepare, body }: Program): Program => {
+    const kept = body.filter(({ shown }) => !shown);
+    return { prepare, body: kept, silent: kept.every(({ bind }) => bind.every((i) => buffers[i]?.kind !== "output")) };
+  };
+  const language = {
+    ids,
+    program: { prepare: [], body: [...step.body, ...generate.body] },
+    silent: {
+      step: without(step),
+      resume: Object.fromEntries(Object.entries(resume).map(([mode, program]) => [mode, without(program)])),
+      chooseResume,
+    },
+  };
+  languages.set(plan, language);
+  return language;
 }

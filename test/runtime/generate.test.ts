@@ -299,3 +299,26 @@ describe("interruptions", () => {
     expect(stream.position).toBe(0);
   });
 });
+
+describe("prompts", () => {
+  const shown = (program: { readonly body: readonly { readonly kernel: number; readonly shown?: boolean }[] } | undefined): string[] =>
+    program?.body.flatMap(({ kernel, ...dispatch }) => (dispatch.shown === true ? [letters.plan.kernels[kernel]?.name ?? ""] : [])) ?? [];
+
+  test("what no state depends on is marked, the head first of all", () => {
+    for (const program of [letters.plan.step, letters.plan.resume["scan"]]) {
+      expect(shown(program).at(-1)).toMatch(/^matmul/);
+      expect(shown(program)).not.toContain("embed");
+    }
+  });
+
+  test("are read without it, and a push of as many ids after them gives its logits", async () => {
+    const compiled = await compileLanguage(languageModel(17), { mode: "convolution" });
+    const model = await loadLanguage(compiled, { device });
+    const stream = await model.stream();
+    const ids = await take(stream.generate([...prompt, 7]), 1);
+    const { logits } = await stream.push({ ids: Int32Array.from(prompt) });
+    const whole = await model.run({ ids: Int32Array.from([...prompt, 7, ...ids, ...prompt]) });
+    const last = whole.logits.data.slice(-logits.data.length);
+    logits.data.forEach((value, i) => expect(value).toBeCloseTo(last[i] ?? NaN, 4));
+  });
+});
