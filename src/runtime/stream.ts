@@ -219,7 +219,7 @@ export function checkEnd({ context, inputs }: Plan, position: number, steps: num
   throw new InputError(
     inputs[0]?.name ?? "",
     "L",
-    `the stream has room for ${context - position} of these ${steps} time steps: attention remembers at most ${context}. Begin anew with reset(), go back with restore(), or build with a larger --max-length`,
+    `the stream has room for ${context - position} of these ${steps} time steps: attention remembers at most ${context}`,
   );
 }
 
