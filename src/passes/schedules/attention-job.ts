@@ -108,11 +108,14 @@ export const stepsNeeded = (job: AttentionJob): string =>
 export const queryElements = ({ node, context }: AttentionJob): Size =>
   `d.B*${channelsOf(node.type)}${context.entry === "step" ? "" : "*d.L"}`;
 
+/** Below any score. */
+export const below = -3.4e38;
+
 /** What `e^-x` of a larger x is to a sum that holds a 1: nothing. */
 const nothing = 87;
 
 /** e^(score - most), 0 where that is lost in any sum; most is not below the score. */
 export function weightOf(k: KernelBuilder, score: KExpr, most: KExpr): KExpr {
-  const below = k.let("below", sub(score, most));
-  return select(lt(below, f32(-nothing)), f32(0), unary("exp", below));
+  const less = k.let("less", sub(score, most));
+  return select(lt(less, f32(-nothing)), f32(0), unary("exp", less));
 }

@@ -3,6 +3,7 @@
  * a running maximum. For adapters that run lanes one after the other; on others it leaves most of the work undivided.
  */
 import {
+  below,
   type AttentionJob,
   type Cache,
   cacheIndex,
@@ -32,8 +33,6 @@ import {
 const lanes = 64;
 /** The most channels whose sums a lane keeps. */
 const mostChannels = 32;
-/** Below any score. */
-const least = -3.4e38;
 
 const across = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
 
@@ -82,7 +81,7 @@ export function attendByRows(job: AttentionJob, q: ValueRef, fresh: Cache, when:
     const first = k.let("first", mul(head, width));
     const source = k.let("source", mul(div(head, node.heads / node.kvHeads), width));
     const channels = across(size).map((i) => k.let(`c${i}`, min(add(mul(block, size), i), width - 1)));
-    const [most, sum] = [k.var("most", f32(least)), k.var("sum", f32(0))];
+    const [most, sum] = [k.var("most", f32(below)), k.var("sum", f32(0))];
     const sums = channels.map((_, i) => k.var(`y${i}`, f32(0)));
     for (const { cache, from, to } of segmentsOf(job, fresh, firstSeen(job, place), add(place, 1))) {
       const buffer = k.bind(cache.buffer);
