@@ -9,6 +9,7 @@ import { processGpu } from "../../src/cli/adapter.ts";
 import { compileGraph } from "../../src/compile.ts";
 import {
   add,
+  attention,
   concat,
   conv,
   dense,
@@ -35,7 +36,8 @@ import { exercise, signal, type Result } from "./exercise.js";
 const every = model("every", { u: sequence(3), ids: tokens(5) }, ({ u, ids }) => {
   const x = add(linear(u, { width: 4 }), embed(ids, { width: 4 }));
   const y = gelu(s4d(conv(x, { width: 3 }), { state: 4 }));
-  const [a, b] = split(add(layerNorm(x), dense(glu(y, { width: 4 }), { state: 3 })), [1, 3]);
+  const seen = attention(y, linear(x, { width: 2 }), linear(x, { width: 2 }), { heads: 2, kvHeads: 1, window: 40, rope: {} });
+  const [a, b] = split(add(layerNorm(x), dense(glu(add(y, seen), { width: 4 }), { state: 3 })), [1, 3]);
   return { y: concat(b, a, u), pooled: mean(y) };
 });
 /** A step, one FFT in workgroup memory, and one of several passes. */
