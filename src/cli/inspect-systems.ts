@@ -1,6 +1,15 @@
 /** The time-invariant systems of a graph as the inspect page shows them. What is computed is in `src/ssm`; here is how much of it. */
 import { bug, formatLoc } from "../ir/error.ts";
-import { type Constant, type ConvNode, type Graph, type Node, ownArity, type SsmForm, type SsmNode } from "../ir/graph.ts";
+import {
+  type Constant,
+  type ConvNode,
+  type Graph,
+  type Node,
+  ownArity,
+  type SelectiveForm,
+  type SsmForm,
+  type SsmNode,
+} from "../ir/graph.ts";
 import { discreteOperands, type DiscreteSystem } from "../ir/interpret.ts";
 import { abs, type Complex } from "../math/complex.ts";
 import { constantValue, paramNames } from "../passes/operands.ts";
@@ -43,6 +52,7 @@ export function systemsOf(continuous: Module, discrete: Module): InspectSystem[]
   const found = discrete.graph.nodes.flatMap((node): InspectSystem[] => {
     if (node.op === "conv") return [convolution(discrete, node)];
     if (node.op === "ssm" && node.form.stage === "scaled") return [varying(discrete.graph, node, node.form.state)];
+    if (node.op === "ssm" && node.form.stage === "selective") return [selective(discrete.graph, node, node.form)];
     if (!isConstant(node)) return [];
     const earlier = before[count++];
     return [recurrence(discrete, node, earlier === undefined ? undefined : { module: continuous, node: earlier })];
@@ -52,7 +62,7 @@ export function systemsOf(continuous: Module, discrete: Module): InspectSystem[]
 }
 
 /** Whether a node is a system that does not vary in time: others have neither kernel nor poles. */
-const isConstant = (node: Node): node is SsmNode => node.op === "ssm" && node.form.stage !== "scaled";
+const isConstant = (node: Node): node is SsmNode => node.op === "ssm" && node.form.stage !== "scaled" && node.form.stage !== "selective";
 
 interface Place<N> {
   readonly module: Module;
@@ -194,6 +204,14 @@ const varying = (graph: Graph, node: SsmNode, states: number): InspectSystem => 
   channels: 0,
 });
 
+/** What such a recurrence multiplies its state by is made of the input. */
+const selective = (graph: Graph, node: SsmNode, { heads, state, width, groups }: SelectiveForm): InspectSystem => ({
+  ...bare,
+  name: ownName(graph, node) ?? `selective recurrence %${graph.nodes.indexOf(node)}`,
+  form: `selective: the input decides what is kept, so that it has neither poles nor a kernel; ${countOf(heads, "head")} of ${state} x ${width} numbers in ${countOf(groups, "group")}`,
+  channels: 0,
+});
+
 /** A system without poles: its kernel is its impulse response. */
 function convolution(module: Module, node: ConvNode): InspectSystem {
   const [weight = bug("a convolution has a kernel")] = valuesOf({ module, node });
@@ -217,6 +235,16 @@ const valuesOf = ({ module: { graph, constants }, node }: Place<SsmNode | ConvNo
 /** `s4_layers.0` of `s4_layers.0:abar`. */
 const nameOf = ({ nodes }: Graph, node: SsmNode | ConvNode): string =>
   paramNames(nodes, node.args.slice(1, 2))[0]?.replace(/[.:][^.:]*$/, "") ?? `${node.op} ${formatLoc(node.loc)}`;
+
+/** The layer of the parameters that a recurrence reads, such as that of A; its other operands come from the input. */
+function ownName({ nodes }: Graph, { args }: SsmNode): string | undefined {
+  const made = new Set<number>();
+  nodes.forEach((node, id) => {
+    if (node.op === "input" || node.args.some((arg) => made.has(arg))) made.add(id);
+  });
+  const own = args.filter((arg) => !made.has(arg));
+  return paramNames(nodes, own)[0]?.replace(/[.:][^.:]*$/, "");
+}
 
 /** Up to `most` of `count`, evenly spread from the first on. */
 function spread(count: number, most: number): number[] {

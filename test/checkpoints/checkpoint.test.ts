@@ -205,6 +205,14 @@ describe("tensors that do not fit", () => {
   });
 });
 
+test("inspect --html shows a checkpoint and its recurrences", async () => {
+  const page = join(await scratch(), "page.html");
+  expect(await cli("inspect", goldenPath("mamba2-b-groups/hf"), "--html", page, "--max-length", "64")).toMatchObject({ code: 0, err: "" });
+  const text = await readFile(page, "utf8");
+  expect(text).toContain("12 heads of 12 x 8 numbers in 2 groups");
+  for (const layer of [0, 1, 2]) expect(text).toContain(`<h3>backbone.layers.${layer}.mixer</h3>`);
+});
+
 test("options of a checkpoint are wrong usage elsewhere", async () => {
   const folder = await scratch();
   await writeFile(join(folder, "model.ts"), "");

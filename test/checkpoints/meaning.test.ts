@@ -1,8 +1,9 @@
-/** Golden checkpoints in float64: what is read from a folder is the published model. */
+/** Golden checkpoints in float64: what is read from a folder is the published model. Blocks of Mamba-3 also on the device. */
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readCheckpoint } from "../../src/checkpoints/checkpoint.ts";
+import { compileGraph } from "../../src/compile.ts";
 import { model, sequence } from "../../src/dsl/index.ts";
 import type { Constants, Graph } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
@@ -13,6 +14,8 @@ import { loadWeights } from "../../src/weights/load.ts";
 import type { TensorFile } from "../../src/weights/safetensors.ts";
 import { mamba } from "../../src/weights/schemes/mamba.ts";
 import { scratch } from "../cli/cli.ts";
+import { loadCompiled, toInputs } from "../setup/execute.ts";
+import { sharedDevice } from "../setup/shared-device.ts";
 import { relativeError } from "../math/golden.ts";
 import { goldenFile, goldenModels, goldenPath, nameOf, tensorOf } from "./golden.ts";
 
@@ -68,5 +71,12 @@ test.each<[string, Mamba3BlockOptions]>([
   const { outputs } = interpret(graph, withFixed(graph, constants), new Map([["u", await tensorOf(file, "u")]]), {
     systems: evaluateSystem,
   });
-  expect(relativeError(outputs.get("y")?.data ?? [], await file.read("y"))).toBeLessThan(1e-11);
+  const wanted = await tensorOf(file, "y");
+  expect(relativeError(outputs.get("y")?.data ?? [], wanted.data)).toBeLessThan(1e-11);
+  const compiled = await compileGraph(graph, constants, { maxLength: 64 });
+  const onDevice = await loadCompiled(compiled, { device: await sharedDevice() });
+  for (const mode of onDevice.info.modes) {
+    const found = await onDevice.run(toInputs(compiled, new Map([["u", await tensorOf(file, "u")]])), { mode });
+    expect.soft(relativeError(found["y"]?.data ?? [], wanted.data), mode).toBeLessThan(2e-5);
+  }
 });
