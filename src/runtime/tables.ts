@@ -3,6 +3,7 @@
  * multiplication, roots of unity. Kernels multiply table entries; they never evaluate a transcendental function.
  */
 import type { Dims } from "./plan.ts";
+import { apply, jumpOf, multiply, step } from "./powers.ts";
 
 /** F64 tensors and their shapes by role in, float32 tables by role out. */
 export type TableMaker = (
@@ -49,37 +50,9 @@ export const diagonal: TableMaker = ({ abar = none, gain = none }, { abar: shape
   return { left, right, recurrence };
 };
 
-/** out = a b for N x N matrices, row-major: four rows of b at a time, so that each element of out is read and written N / 4 times. */
-function multiply(a: Float64Array, b: Float64Array, N: number, out: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> {
-  out.fill(0);
-  for (let i = 0; i < N; i++) {
-    const of = (k: number): number => (k < N ? (a[i * N + k] ?? 0) : 0);
-    const row = i * N;
-    for (let k = 0; k < N; k += 4) {
-      const [a0, a1, a2, a3] = [of(k), of(k + 1), of(k + 2), of(k + 3)];
-      const [p0, p1, p2, p3] = [k * N, (k + 1) * N, (k + 2) * N, (k + 3) * N];
-      for (let j = 0; j < N; j++)
-        out[row + j] = (out[row + j] ?? 0) + a0 * (b[p0 + j] ?? 0) + a1 * (b[p1 + j] ?? 0) + a2 * (b[p2 + j] ?? 0) + a3 * (b[p3 + j] ?? 0);
-    }
-  }
-  return out;
-}
-
 /** out from `at` = m transposed. */
 function transposeInto(out: Float32Array, at: number, m: Float64Array, N: number): void {
   for (let i = 0; i < N; i++) for (let j = 0; j < N; j++) out[at + j * N + i] = m[i * N + j] ?? 0;
-}
-
-/** M x, or x^T M where `transpose`. */
-function apply(m: Float64Array, x: Float64Array, transpose: boolean, out = new Float64Array(x.length)): Float64Array<ArrayBuffer> {
-  const N = x.length;
-  const [outer, inner] = transpose ? [1, N] : [N, 1];
-  for (let i = 0; i < N; i++) {
-    let sum = 0;
-    for (let j = 0; j < N; j++) sum += (m[i * outer + j * inner] ?? 0) * (x[j] ?? 0);
-    out[i] = sum;
-  }
-  return out;
 }
 
 /**
@@ -175,14 +148,6 @@ export const dplr: TableMaker = (
   return { left, right, recurrence, inputs, jump };
 };
 
-/** A system of one channel, and scratch for its R inner products. */
-interface Dplr {
-  readonly a: Float64Array;
-  readonly p: Float64Array;
-  readonly q: Float64Array;
-  readonly inner: Float64Array;
-}
-
 /** Complex numbers of channel `h` into part `part` of a table `[parts][2][N][H]`. */
 function writeParts(out: Float32Array, part: number, H: number, h: number, values: Float64Array): void {
   const N = values.length / 2;
@@ -192,41 +157,6 @@ function writeParts(out: Float32Array, part: number, H: number, h: number, value
 /** Writes a row that gives Re(sum_n row_n x_n) as one on (Re x_0, Im x_0, ..), its elements `stride` apart. */
 function writeColumn(out: Float32Array, from: number, stride: number, row: Float64Array): void {
   for (let m = 0; m < row.length; m++) out[from + m * stride] = m % 2 === 0 ? (row[m] ?? 0) : -(row[m] ?? 0);
-}
-
-/** x <- Abar x; with p and q in each other's place x <- x Abar, for a row that gives Re(sum_n x_n y_n). */
-function step(x: Float64Array, { a, p, q, inner }: Dplr): void {
-  for (let r = 0, at = 0; r < inner.length; r++, at += x.length) {
-    let sum = 0;
-    for (let m = 0; m < x.length; m += 2) sum += (x[m] ?? 0) * (q[at + m] ?? 0) - (x[m + 1] ?? 0) * (q[at + m + 1] ?? 0);
-    inner[r] = sum;
-  }
-  for (let m = 0; m < x.length; m += 2) {
-    const re = x[m] ?? 0;
-    const im = x[m + 1] ?? 0;
-    x[m] = re * (a[m] ?? 0) - im * (a[m + 1] ?? 0);
-    x[m + 1] = re * (a[m + 1] ?? 0) + im * (a[m] ?? 0);
-  }
-  for (let r = 0, at = 0; r < inner.length; r++, at += x.length) {
-    const s = inner[r] ?? 0;
-    for (let m = 0; m < x.length; m++) x[m] = (x[m] ?? 0) - s * (p[at + m] ?? 0);
-  }
-}
-
-/** Steps taken one by one before powers of Abar are squared: a step of every column costs less than a product of matrices. */
-const stepped = 32;
-
-/** Abar^block on (Re x_0, Im x_0, Re x_1, ..), columns outermost. */
-function jumpOf(system: Dplr, block: number): Float64Array {
-  const S = system.a.length;
-  let [jump, spare] = [new Float64Array(S * S), new Float64Array(S * S)];
-  for (let j = 0; j < S; j++) {
-    const column = jump.subarray(j * S, (j + 1) * S);
-    column[j] = 1;
-    for (let i = 0; i < Math.min(block, stepped); i++) step(column, system);
-  }
-  for (let size = stepped; size < block; size *= 2) [jump, spare] = [multiply(jump, jump, S, spare), jump];
-  return jump;
 }
 
 /** `count` complex numbers e^{2 pi i k step}, into `out` from complex index `from`. */
