@@ -13,9 +13,10 @@ import { weightFormats } from "./formats.ts";
 import { type Bench, formatFigure, reached } from "./figure.ts";
 import { kernel } from "./kernel.ts";
 import { s4Costs } from "./s4.ts";
+import { selectiveScan } from "./selective.ts";
 import { size } from "./size.ts";
 
-const benches: readonly Bench[] = [size, build, costs, decode, kernel, weightFormats, s4Costs, equivalence, accuracy];
+const benches: readonly Bench[] = ([] = [size, build, costs, decode, kernel, weightFormats, s4Costs, selectiveScan, equivalence, accuracy]);
 
 async function main(): Promise<number> {
   const { positionals, values } = parseArgs({

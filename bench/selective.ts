@@ -1,0 +1,119 @@
+/**
+ * The selective scan of Mamba, one sequence: against the same recurrence as one dispatch a step and as one lane a channel over
+ * the whole length, both of which the plan has kernels for. Timings are this adapter's; bytes are what every adapter moves.
+ */
+import { evaluatePlan } from "../src/codegen/plan-source.ts";
+import { compileGraph, type Compiled } from "../src/compile.ts";
+import { arg, call } from "../src/ir/expr.ts";
+import { dimsFor, estimate } from "../src/passes/mode.ts";
+import type { Dispatch, Mode, Plan } from "../src/runtime/plan.ts";
+import { mamba } from "../src/ssm/recurrences/mamba.ts";
+import { recurrenceGraph } from "../test/selective/build.ts";
+import { loadPlan } from "../test/setup/execute.ts";
+import { random } from "../test/setup/random-graph.ts";
+import { sharedDevice } from "../test/setup/shared-device.ts";
+import type { Bench, Figure } from "./figure.ts";
+
+const [H, N] = [512, 16];
+const inputs = { u: H, dt: H, B: N, C: N, z: H };
+
+/** S6 on 512 channels of 16 states, times silu of a gate. */
+async function scan(maxLength: number): Promise<Compiled> {
+  const gate = call("mul", arg(0), call("mul", arg(1), call("sigmoid", arg(1))));
+  const { graph } = recurrenceGraph(mamba, { H, N, P: 1, G: 1 }, { result: (t, y, { input }) => t.map(gate, y, input("z", H)) });
+  const values = (size: number, value: (i: number) => number) => ({
+    shape: [size],
+    data: Float64Array.from({ length: size }, (_, i) => value(i)),
+  });
+  const constants = new Map([
+    ["A_log", values(H * N, (i) => Math.log((i % N) + 1))],
+    ["D", values(H, () => 1)],
+  ]);
+  return compileGraph(graph, constants, { maxLength });
+}
+
+/** The plan as devices of `W` lanes a workgroup run it: 32 is a lane a channel, 256 is slices of time. */
+function asWith(plan: Plan, W: number): Plan {
+  const dispatch = ({ when, ...rest }: Dispatch): Dispatch => (when === undefined ? rest : { ...rest, when: (d) => when({ ...d, W }) });
+  const whole = Object.fromEntries(
+    Object.entries(plan.whole).map(([mode, { prepare, body }]) => [mode, { prepare, body: body.map(dispatch) }]),
+  );
+  return { ...plan, whole };
+}
+
+/** Milliseconds of the fastest of several runs, inputs and outputs left on the device. */
+async function milliseconds(plan: Plan, { shards }: Compiled, mode: Mode, L: number, runs: number): Promise<number> {
+  const device = await sharedDevice();
+  const model = await loadPlan(plan, shards, { device });
+  const uniform = random(1);
+  const given = Object.fromEntries(
+    Object.entries(inputs).map(([name, width]) => {
+      const buffer = device.createBuffer({ size: 4 * L * width, usage: 0x8c });
+      const scale = name === "dt" ? 0.1 : 1;
+      device.queue.writeBuffer(
+        buffer,
+        0,
+        Float32Array.from({ length: L * width }, () => scale * (uniform() - (name === "dt" ? 0 : 0.5))),
+      );
+      return [name, { data: buffer, dims: [1, L, width] }];
+    }),
+  );
+  let least = Infinity;
+  for (let run = 0; run <= runs; run++) {
+    const start = performance.now();
+    const { y } = (await model.run(given, { mode, onDevice: true })) as unknown as { readonly y: { readonly data: GPUBuffer } };
+    await device.queue.onSubmittedWorkDone();
+    if (run > 0) least = Math.min(least, performance.now() - start);
+    y.data.destroy();
+  }
+  model.destroy();
+  Object.values(given).forEach(({ data }) => data.destroy());
+  return least;
+}
+
+async function figures(L: number, stepped: boolean): Promise<Figure[]> {
+  const compiled = await scan(L);
+  const plan = evaluatePlan(compiled.plan);
+  const software = /swiftshader|llvmpipe/i.test((await sharedDevice()).adapterInfo.architecture);
+  const own = await milliseconds(plan, compiled, "scan", L, 5);
+  const lanes = software ? own : await milliseconds(asWith(plan, 32), compiled, "scan", L, 5);
+  const slices = await milliseconds(asWith(plan, 256), compiled, "scan", L, 3);
+  const chunked = await milliseconds(plan, compiled, "chunked", L, 3);
+  const steps = stepped ? await milliseconds(plan, compiled, "recurrence", L, 1) : undefined;
+  const at = (what: string): string => `${what}, L = ${L}`;
+  return [
+    { name: at("selective scan, D = 512, N = 16"), value: own, unit: "ms" },
+    ...(steps === undefined
+      ? []
+      : [
+          { name: at("one dispatch a step"), value: steps, unit: "ms" },
+          { name: at("one dispatch a step over the scan"), value: steps / own, unit: "", atLeast: 20 },
+        ]),
+    { name: at("one lane a channel"), value: lanes, unit: "ms" },
+    { name: at("one lane a channel over the scan"), value: lanes / own, unit: "", atLeast: software ? 1 : L >= 4096 ? 4 : 1 },
+    { name: at("slices of time within workgroups (what a GPU runs)"), value: slices, unit: "ms" },
+    { name: at("chunked, three dispatches"), value: chunked, unit: "ms" },
+  ];
+}
+
+/** Bytes of the scan over the least there can be, as a GPU runs it. */
+async function traffic(L: number): Promise<Figure[]> {
+  const { lowered } = await scan(L);
+  return (["scan", "chunked"] as const).map((mode) => {
+    const { bytes, minimum } = estimate(lowered.costs.whole[mode]?.body ?? [], dimsFor(1, L));
+    const least = mode === "scan" ? minimum : estimate(lowered.costs.whole.scan?.body ?? [], dimsFor(1, L)).minimum;
+    return {
+      name: `bytes over the minimum, ${mode}, L = ${L}`,
+      value: bytes / least,
+      unit: "",
+      ...(mode === "scan" ? { atMost: 1.3 } : {}),
+    };
+  });
+}
+
+export const selectiveScan: Bench = {
+  name: "selective",
+  doc: "the selective scan against its baselines",
+  device: true,
+  run: async () => [...(await traffic(1024)), ...(await figures(1024, true)), ...(await figures(4096, false))],
+};
