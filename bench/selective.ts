@@ -6,7 +6,7 @@ import { evaluatePlan } from "../src/codegen/plan-source.ts";
 import { compileGraph, type Compiled } from "../src/compile.ts";
 import { arg, call } from "../src/ir/expr.ts";
 import { dimsFor, estimate } from "../src/passes/mode.ts";
-import type { Dispatch, Mode, Plan } from "../src/runtime/plan.ts";
+import type { Mode, Plan } from "../src/runtime/plan.ts";
 import { mamba } from "../src/ssm/recurrences/mamba.ts";
 import { recurrenceGraph } from "../test/selective/build.ts";
 import { loadPlan } from "../test/setup/execute.ts";
@@ -32,13 +32,19 @@ async function scan(maxLength: number): Promise<Compiled> {
   return compileGraph(graph, constants, { maxLength });
 }
 
-/** The plan as devices of `W` lanes a workgroup run it: 32 is a lane a channel, 256 is slices of time. */
-function asWith(plan: Plan, W: number): Plan {
-  const dispatch = ({ when, ...rest }: Dispatch): Dispatch => (when === undefined ? rest : { ...rest, when: (d) => when({ ...d, W }) });
-  const whole = Object.fromEntries(
-    Object.entries(plan.whole).map(([mode, { prepare, body }]) => [mode, { prepare, body: body.map(dispatch) }]),
-  );
-  return { ...plan, whole };
+/** The kernels that the plan has for the scan, in its order. */
+const kernels = [
+  "several channels a lane (what software adapters run)",
+  "one lane a channel",
+  "slices of time within workgroups (what a GPU runs)",
+] as const;
+
+/** The plan with one of them for every device. */
+function only(plan: Plan, kernel: (typeof kernels)[number]): Plan {
+  const { scan: all } = plan.whole;
+  if (all?.body.length !== kernels.length) throw new Error("the plan has other kernels");
+  const body = all.body.filter((_, i) => kernels[i] === kernel).map(({ when: _, ...rest }) => rest);
+  return { ...plan, whole: { ...plan.whole, scan: { ...all, body } } };
 }
 
 /** Milliseconds of the fastest of several runs, inputs and outputs left on the device. */
@@ -75,24 +81,23 @@ async function figures(L: number, stepped: boolean): Promise<Figure[]> {
   const compiled = await scan(L);
   const plan = evaluatePlan(compiled.plan);
   const software = /swiftshader|llvmpipe/i.test((await sharedDevice()).adapterInfo.architecture);
-  const own = await milliseconds(plan, compiled, "scan", L, 5);
-  const lanes = software ? own : await milliseconds(asWith(plan, 32), compiled, "scan", L, 5);
-  const slices = await milliseconds(asWith(plan, 256), compiled, "scan", L, 3);
+  const times = new Map<string, number>();
+  for (const kernel of kernels) times.set(kernel, await milliseconds(only(plan, kernel), compiled, "scan", L, 5));
+  const of = (kernel: (typeof kernels)[number]): number => times.get(kernel) ?? NaN;
+  const own = of(software ? kernels[0] : kernels[2]);
   const chunked = await milliseconds(plan, compiled, "chunked", L, 3);
-  const steps = stepped ? await milliseconds(plan, compiled, "recurrence", L, 1) : undefined;
+  const steps = stepped ? await milliseconds(plan, compiled, "recurrence", L, 2) : undefined;
   const at = (what: string): string => `${what}, L = ${L}`;
   return [
-    { name: at("selective scan, D = 512, N = 16"), value: own, unit: "ms" },
+    ...kernels.map((kernel) => ({ name: at(kernel), value: of(kernel), unit: "ms" })),
+    { name: at("chunked, three dispatches"), value: chunked, unit: "ms" },
     ...(steps === undefined
       ? []
       : [
           { name: at("one dispatch a step"), value: steps, unit: "ms" },
           { name: at("one dispatch a step over the scan"), value: steps / own, unit: "", atLeast: 20 },
         ]),
-    { name: at("one lane a channel"), value: lanes, unit: "ms" },
-    { name: at("one lane a channel over the scan"), value: lanes / own, unit: "", atLeast: software ? 1 : L >= 4096 ? 4 : 1 },
-    { name: at("slices of time within workgroups (what a GPU runs)"), value: slices, unit: "ms" },
-    { name: at("chunked, three dispatches"), value: chunked, unit: "ms" },
+    { name: at("one lane a channel over the scan"), value: of(kernels[1]) / own, unit: "", atLeast: !software && L >= 4096 ? 4 : 1 },
   ];
 }
 

@@ -3,7 +3,7 @@
  * joins their ends, and all run again from the states they start from. Three dispatches; the operands are read twice.
  */
 import type { SsmNode, ValueId } from "../../ir/graph.ts";
-import { add, dim, div, f32, fma, group, kernelBuilder, type KExpr, lane, lt, min, mod, mul, u32, unary } from "./kit.ts";
+import { add, dim, div, f32, fma, group, kernelBuilder, type KExpr, lane, lt, min, mod, mul, unary } from "./kit.ts";
 import { flopsOf, groupsOf, type LowerContext, schedule, type Schedule } from "./schedule.ts";
 import { lanesFor, writeResults } from "./selective-lanes.ts";
 import {
@@ -48,14 +48,14 @@ const sumRows = (s: Selective): number => (s.rows("decay") ? s.form.state : 1);
 /** Every chunk from zero, to its end. */
 function reduce(s: Selective, { ends, sums }: Ends, context: LowerContext): void {
   const { state: N } = s.form;
-  const lanes = lanesFor(s);
+  const lanes = lanesFor(s.columns);
   const k = kernelBuilder("selective_reduce", lanes);
   const [endsBuffer, sumsBuffer] = [k.bind(ends, "read_write"), k.bind(sums, "read_write")];
   const b = group(2);
   const chunk = group(1);
   const column = k.let("column", add(mul(group(0), lanes), lane));
   k.if(lt(column, s.columns), () => {
-    const place = placeOf(k, s, column);
+    const place = placeOf(k, s, column, true);
     const own = ownColumn(k, N);
     const total = sumRows(s) === 1 ? undefined : k.array("sum", N);
     const sum = total === undefined ? k.var("sum", f32(0)) : undefined;
@@ -65,7 +65,7 @@ function reduce(s: Selective, { ends, sums }: Ends, context: LowerContext): void
     };
     const begin = k.let("begin", mul(chunk, steps));
     const end = min(add(begin, steps), dim("L"));
-    k.for("l", begin, end, (l) => void advance(k, s, { b, l }, place, own, { reads: false, onDecay }));
+    k.for("l", begin, end, (l) => void advance(k, s, { b, l }, [{ place, state: own }], { reads: false, onDecay }));
     const first = k.let("first", add(mul(b, chunksHere()), chunk));
     own.each((n) => k.store(endsBuffer, stateIndex(s, first, n, column), own.get(n)));
     if (sum !== undefined) k.store(sumsBuffer, add(mul(first, s.columns), column), sum);
@@ -95,7 +95,7 @@ function carry(s: Selective, id: ValueId, { ends, sums }: Ends, context: LowerCo
   const i = k.let("i", add(mul(group(0), 64), lane));
   k.if(lt(i, N * s.columns), () => {
     const [n, column] = [k.let("n", div(i, s.columns)), k.let("column", mod(i, s.columns))];
-    const place = placeOf(k, s, column);
+    const place = placeOf(k, s, column, false);
     const kept = stateIndex(s, b, n, column);
     const carried = k.var("carried", state === undefined ? f32(0) : k.load(state, kept));
     k.for("chunk", 0, chunksHere(), (chunk) => {
@@ -104,7 +104,7 @@ function carry(s: Selective, id: ValueId, { ends, sums }: Ends, context: LowerCo
       const end = k.let("end", k.load(endsBuffer, at));
       const sum = k.load(sumsBuffer, sumRows(s) === 1 ? add(mul(first, s.columns), column) : at);
       k.store(endsBuffer, at, carried);
-      k.assign(carried, fma(unary("exp", rated(k, s, { b, l: u32(0) }, place, n, sum)), carried, end));
+      k.assign(carried, fma(unary("exp", rated(s, place, n, sum)), carried, end));
     });
     if (state !== undefined) k.store(state, kept, carried);
   });
@@ -126,21 +126,21 @@ function carry(s: Selective, id: ValueId, { ends, sums }: Ends, context: LowerCo
 /** Every chunk from the state it starts from, to its results. */
 function apply(s: Selective, node: SsmNode, id: ValueId, { ends }: Ends, context: LowerContext): void {
   const { state: N } = s.form;
-  const lanes = lanesFor(s);
+  const lanes = lanesFor(s.columns);
   const k = kernelBuilder("selective_apply", lanes);
   const endsBuffer = k.bind(ends);
   const b = group(2);
   const chunk = group(1);
   const column = k.let("column", add(mul(group(0), lanes), lane));
   k.if(lt(column, s.columns), () => {
-    const place = placeOf(k, s, column);
+    const place = placeOf(k, s, column, true);
     const first = k.let("first", add(mul(b, chunksHere()), chunk));
     const start = bufferColumn(k, endsBuffer, N, (n) => stateIndex(s, first, n, column));
     const own = ownColumn(k, N);
     own.each((n) => own.set(n, start.get(n)));
     const begin = k.let("begin", mul(chunk, steps));
     k.for("l", begin, min(add(begin, steps), dim("L")), (l) => {
-      const results = advance(k, s, { b, l }, place, own, { reads: true });
+      const [results = []] = advance(k, s, { b, l }, [{ place, state: own }], { reads: true });
       writeResults(k, s, node, id, { b, l }, place, results, context);
     });
   });

@@ -3,16 +3,19 @@
  * with the state in place. Every family runs so; where columns are few and the recurrence is plain, `selective-slices` is faster.
  */
 import type { SsmNode, ValueId } from "../../ir/graph.ts";
-import { add, dim, group, kernelBuilder, type KernelBuilder, type KExpr, lane, lt, mul } from "./kit.ts";
+import { bug } from "../../ir/error.ts";
+import { add, dim, f32, group, kernelBuilder, type KernelBuilder, type KExpr, lane, lt, mul } from "./kit.ts";
 import { applyPost, type Coords, flopsOf, groupsOf, type LowerContext, schedule, type Schedule, write } from "./schedule.ts";
 import {
   advance,
   bufferColumn,
   type Column,
+  type Lane,
   leastBytes,
   ownColumn,
   type Place,
   placeOf,
+  registerRows,
   type Selective,
   selectiveOf,
   stateIndex,
@@ -22,7 +25,7 @@ import {
 } from "./selective.ts";
 
 /** Lanes of a workgroup: no more than there are columns. */
-export const lanesFor = ({ columns }: Selective): number => Math.min(64, 2 ** Math.ceil(Math.log2(Math.max(columns, 4))));
+export const lanesFor = (columns: number): number => Math.min(64, 2 ** Math.ceil(Math.log2(Math.max(columns, 4))));
 
 /** Writes the results of a step, behind the epilogue. */
 export function writeResults(
@@ -41,38 +44,43 @@ export function writeResults(
   }
 }
 
-/** Copies a column. */
-export const copyColumn = (from: Column, to: Column): void => from.each((n) => to.set(n, from.get(n)));
+/** Columns that a lane of a software adapter runs side by side: they share what is read of k and q. */
+const sideBySide = 4;
 
-/** Emits the kernel; it runs only where `when` says so, where that is given. */
-export function lowerLanes(node: SsmNode, id: ValueId, context: LowerContext, when?: string): void {
+/** Emits the kernel; it runs only where `when` says so, where that is given. `per` columns a lane, of one group. */
+export function lowerLanes(node: SsmNode, id: ValueId, context: LowerContext, when?: string, per = 1): void {
   const s = selectiveOf(node, context);
   const { entry } = context;
   const N = s.form.state;
-  const lanes = lanesFor(s);
+  const lanes = lanesFor(s.columns / per);
   const k = kernelBuilder(entry === "step" ? "selective_step" : "selective_lanes", lanes);
   const state = entry === "whole" ? undefined : k.bind(context.state(id, `d.B*${N * s.columns}`), "read_write");
   const b = group(1);
-  const column = k.let("column", add(mul(group(0), lanes), lane));
-  k.if(lt(column, s.columns), () => {
-    const place = placeOf(k, s, column);
-    const kept = state === undefined ? undefined : bufferColumn(k, state, N, (n) => stateIndex(s, b, n, column));
-    const step = (l: KExpr, own: Column): void => {
-      const results = advance(k, s, { b, l }, place, own, { reads: true });
-      writeResults(k, s, node, id, { b, l }, place, results, context);
+  const first = k.let("column", mul(add(mul(group(0), lanes), lane), per));
+  k.if(lt(first, s.columns), () => {
+    const places = Array.from({ length: per }, (_, i) => placeOf(k, s, k.let("column", add(first, i)), entry !== "step"));
+    const keptAt = ({ column }: Place): Column | undefined =>
+      state === undefined ? undefined : bufferColumn(k, state, N, (n) => stateIndex(s, b, n, column));
+    const step = (l: KExpr, own: readonly Lane[]): void => {
+      const results = advance(k, s, { b, l }, own, { reads: true });
+      own.forEach(({ place }, i) => writeResults(k, s, node, id, { b, l }, place, results[i] ?? [], context));
     };
-    if (entry === "step" && kept !== undefined) return step(dim("t"), kept);
-    const own = ownColumn(k, N);
-    if (kept !== undefined) own.each((n) => own.set(n, kept.get(n)));
+    if (entry === "step")
+      return step(
+        dim("t"),
+        places.map((place) => ({ place, state: keptAt(place) ?? bug("a step without a state") })),
+      );
+    const own = places.map((place) => ({ place, state: ownColumn(k, N) }));
+    for (const { place, state: column } of own) column.each((n) => column.set(n, keptAt(place)?.get(n) ?? f32(0)));
     k.for("l", 0, dim("L"), (l) => step(l, own));
-    if (kept !== undefined) own.each((n) => kept.set(n, own.get(n)));
+    if (state !== undefined) for (const { place, state: column } of own) column.each((n) => keptAt(place)?.set(n, column.get(n)));
   });
-  const seen = wordsSeen(s, lanes, true);
+  const seen = wordsSeen(s, lanes * per, true);
   const steps = entry === "step" ? "1" : "d.L";
   const stateBytes = entry === "whole" ? 0 : 8 * N * s.columns;
   context.emit({
     built: k.finish(),
-    grid: [groupsOf(s.columns, lanes), "d.B", 1],
+    grid: [groupsOf(s.columns / per, lanes), "d.B", 1],
     ...(when === undefined ? {} : { when }),
     cost: {
       flops: `d.B*${steps}*${s.columns * (stepFlops(s, true) + s.form.reads * flopsOf(node.post))}`,
@@ -83,11 +91,21 @@ export function lowerLanes(node: SsmNode, id: ValueId, context: LowerContext, wh
   });
 }
 
+/** One lane a column, or on software adapters several where columns of one group are many. */
+export function lowerColumns(node: SsmNode, id: ValueId, context: LowerContext, when = "true"): void {
+  const { form, columns } = selectiveOf(node, context);
+  const ofGroup = columns / form.groups;
+  if (context.entry === "step" || form.state > registerRows || ofGroup % sideBySide !== 0 || columns < 8 * sideBySide)
+    return lowerLanes(node, id, context, when === "true" ? undefined : when);
+  lowerLanes(node, id, context, `d.W<64&&${when}`, sideBySide);
+  lowerLanes(node, id, context, `d.W>=64&&${when}`);
+}
+
 export const selectiveLanes: Schedule = schedule<SsmNode>({
   name: "selective-lanes",
   doc: "a lane a column of a head's state, which it keeps",
   op: "ssm",
   applies: (node, _, context) => node.form.stage === "selective" && (context.entry === "step" || context.mode === "scan"),
-  lower: lowerLanes,
+  lower: (node, id, context) => lowerColumns(node, id, context),
   absorbs: (node, _, context) => (context.entry === "step" ? stepProduct(node, context) : []),
 });

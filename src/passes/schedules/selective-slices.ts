@@ -24,14 +24,14 @@ import {
   unary,
 } from "./kit.ts";
 import { flopsOf, groupsOf, type LowerContext, schedule, type Schedule } from "./schedule.ts";
-import { lowerLanes, writeResults } from "./selective-lanes.ts";
+import { lowerColumns, writeResults } from "./selective-lanes.ts";
 import {
   advance,
   type Column,
   leastBytes,
   ownColumn,
+  type Place,
   placeOf,
-  rated,
   registerRows,
   type Selective,
   selectiveOf,
@@ -52,7 +52,7 @@ const enough = 32768;
 function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
   const s = selectiveOf(node, context);
   const alone = `(d.W<64||d.B*${s.columns}>=${enough})`;
-  lowerLanes(node, id, context, alone);
+  lowerColumns(node, id, context, alone);
   const N = s.form.state;
   const k = kernelBuilder("selective_slices", lanes);
   const state = context.entry === "whole" ? undefined : k.bind(context.state(id, `d.B*${N * s.columns}`), "read_write");
@@ -61,7 +61,8 @@ function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
   const slice = k.let("slice", div(lane, shape.columns));
   const column = k.let("column", add(mul(group(0), shape.columns), own));
   const inside = k.let("inside", lt(column, s.columns));
-  const place = placeOf(k, s, k.let("safe", min(column, s.columns - 1)));
+  const place = placeOf(k, s, k.let("safe", min(column, s.columns - 1)), true);
+  const scanning = placeOf(k, s, place.column, false);
   const ends = k.shared("ends", joined * lanes);
   const sums = k.shared("sums", (s.rows("decay") ? joined : 1) * lanes);
   const rounds = Array.from({ length: Math.ceil(N / joined) }, (_, r) => r);
@@ -85,12 +86,12 @@ function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
         const sum = given[n.op === "lit" ? n.value : 0];
         if (sum !== undefined) k.assign(sum, add(sum, decay));
       };
-      k.for("l", begin, end, (l) => void advance(k, s, { b, l }, place, column_, { reads: false, onDecay }));
+      k.for("l", begin, end, (l) => void advance(k, s, { b, l }, [{ place, state: column_ }], { reads: false, onDecay }));
       rounds.forEach((round) =>
-        join(k, s, { b, place, slice, own, round, ends, sums, given, rowOf, carry: carries[round] ?? f32(0) }, column_),
+        join(k, s, { scanning, slice, own, round, ends, sums, given, rowOf, carry: carries[round] ?? f32(0) }, column_),
       );
       k.for("l", begin, end, (l) => {
-        const results = advance(k, s, { b, l }, place, column_, { reads: true });
+        const [results = []] = advance(k, s, { b, l }, [{ place, state: column_ }], { reads: true });
         writeResults(k, s, node, id, { b, l }, place, results, context);
       });
     },
@@ -118,8 +119,8 @@ function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
 }
 
 interface Joining {
-  readonly b: KExpr;
-  readonly place: ReturnType<typeof placeOf>;
+  /** The column's place, its rates not in registers: which row is known at run time only. */
+  readonly scanning: Place;
   readonly slice: KExpr;
   readonly own: KExpr;
   readonly round: number;
@@ -146,13 +147,14 @@ function join(k: KernelBuilder, s: Selective, j: Joining, column: Column): void 
   if (!s.rows("decay") && round === 0) k.storeShared(sums, lane, j.given[0] ?? f32(0));
   k.barrier();
   const n = k.let("joined_row", j.rowOf(round));
+  const rate = s.has("rates") ? k.let("joined_rate", j.scanning.rate(n)) : undefined;
   k.if(lt(slice, rows.length), () =>
     k.for("part", 0, shape.slices, (part) => {
       const index = k.let("index", add(mul(part, shape.columns), own));
       const end = k.let("slice_end", k.loadShared(ends, at(slice, index)));
       const sum = k.loadShared(sums, s.rows("decay") ? at(slice, index) : index);
       k.storeShared(ends, at(slice, index), carry);
-      k.assign(carry, fma(unary("exp", rated(k, s, { b: j.b, l: u32(0) }, j.place, n, sum)), carry, end));
+      k.assign(carry, fma(unary("exp", rate === undefined ? sum : mul(sum, rate)), carry, end));
     }),
   );
   k.barrier();

@@ -138,30 +138,41 @@ export const bufferColumn = (k: KernelBuilder, buffer: string, rows: number, ind
 export const stateIndex = ({ form, columns }: Selective, b: KExpr, n: KExpr, column: KExpr): KExpr =>
   add(mul(add(mul(b, form.state), n), columns), column);
 
-/** A column's place in the recurrence: its number, its head, and the first row of its group. */
+/** A column's place in the recurrence: its number, its head, the first row of its group, and its rates. */
 export interface Place {
   readonly column: KExpr;
   readonly head: KExpr;
   readonly row: KExpr;
+  /** The rate of a row, where there are rates. */
+  readonly rate: (n: KExpr) => KExpr;
 }
 
-export function placeOf(k: KernelBuilder, { form }: Selective, column: KExpr): Place {
+/** The place of a column; with `steps`, for many time steps: what does not change is read once, where there is room for it. */
+export function placeOf(k: KernelBuilder, s: Selective, column: KExpr, steps: boolean): Place {
+  const { form } = s;
   const head = k.let("head", div(column, form.width));
-  return { column, head, row: k.let("row", mul(div(head, form.heads / form.groups), form.state)) };
+  const row = k.let("row", mul(div(head, form.heads / form.groups), form.state));
+  const rate = (n: KExpr): KExpr => s.read(k, "rates", { b: u32(0), l: u32(0) }, s.rows("rates") ? add(mul(head, form.state), n) : head);
+  const place = { column, head, row };
+  if (!s.has("rates") || !steps || (s.rows("rates") && form.state > registerRows)) return { ...place, rate };
+  const known = Array.from({ length: s.rows("rates") ? form.state : 1 }, (_, n) => k.let("rate", rate(u32(n))));
+  return { ...place, rate: (n) => (s.rows("rates") && n.op === "lit" ? known[n.value] : known[0]) ?? bug("no rate") };
 }
-
-/** Number of a row, or of the head where it has one for all of its rows. */
-const inHead = (s: Selective, role: "decay" | "rates", { head }: Place, n: KExpr): KExpr =>
-  s.rows(role) ? add(mul(head, s.form.state), n) : head;
 
 /** The decay as it is given, before rates. */
-export const decayAt = (k: KernelBuilder, s: Selective, at: Omit<Coords, "c">, place: Place, n: KExpr): KExpr =>
-  s.read(k, "decay", at, inHead(s, "decay", place, n));
-/** `decay` times the rate of a row. */
-export const rated = (k: KernelBuilder, s: Selective, at: Omit<Coords, "c">, place: Place, n: KExpr, decay: KExpr): KExpr =>
-  s.has("rates") ? mul(decay, s.read(k, "rates", at, inHead(s, "rates", place, n))) : decay;
+const decayAt = (k: KernelBuilder, s: Selective, at: Omit<Coords, "c">, { head }: Place, n: KExpr): KExpr =>
+  s.read(k, "decay", at, s.rows("decay") ? add(mul(head, s.form.state), n) : head);
 
-/** What one step is given where it is not read from the operands themselves. */
+/** `decay` times the rate of a row. */
+export const rated = (s: Selective, place: Place, n: KExpr, decay: KExpr): KExpr => (s.has("rates") ? mul(decay, place.rate(n)) : decay);
+
+/** A column of the state at its place. */
+export interface Lane {
+  readonly place: Place;
+  readonly state: Column;
+}
+
+/** What one step is asked for. */
 export interface StepOptions {
   /** Whether results are wanted, or the next state only. */
   readonly reads: boolean;
@@ -169,56 +180,58 @@ export interface StepOptions {
   readonly onDecay?: (decay: KExpr, n: KExpr) => void;
 }
 
-/** One step of a column; gives the results of every read. */
+/** One step of columns that are in one group; gives the results of every read of each. */
 export function advance(
   k: KernelBuilder,
   s: Selective,
   at: Omit<Coords, "c">,
-  place: Place,
-  state: Column,
+  lanes: readonly Lane[],
   { reads, onDecay }: StepOptions,
-): readonly KExpr[] {
+): readonly (readonly KExpr[])[] {
   const { heads, state: N, groups, writes, before, correction, bonus } = s.form;
-  const { column, head, row } = place;
-  const given = s.rows("decay") ? undefined : k.let("given", decayAt(k, s, at, place, u32(0)));
-  const gain = (w: number): KExpr => (s.shares && given !== undefined ? given : s.read(k, "gain", at, add(head, w * heads)));
-  const inputs = Array.from({ length: writes }, (_, w) => {
-    const v = s.read(k, "v", at, add(column, w * s.columns));
-    return k.let("input", s.has("gain") ? mul(v, gain(w)) : v);
+  const [first = bug("no lane")] = lanes;
+  const { row } = first.place;
+  const begun = lanes.map(({ place, state }) => {
+    const { column, head } = place;
+    const given = s.rows("decay") ? undefined : k.let("given", decayAt(k, s, at, place, u32(0)));
+    if (given !== undefined) onDecay?.(given, u32(0));
+    const gain = (w: number): KExpr => (s.shares && given !== undefined ? given : s.read(k, "gain", at, add(head, w * heads)));
+    const values = Array.from({ length: writes }, (_, w) => k.let("v", s.read(k, "v", at, add(column, w * s.columns))));
+    const inputs = values.map((v, w) => (s.has("gain") ? k.let("input", mul(v, gain(w))) : v));
+    const whole = given === undefined || s.rows("rates") ? undefined : k.let("decay", unary("exp", rated(s, place, u32(0), given)));
+    const decayOf = (n: KExpr): KExpr => {
+      if (whole !== undefined) return whole;
+      const decay = given ?? k.let("given", decayAt(k, s, at, place, n));
+      if (given === undefined) onDecay?.(decay, n);
+      return unary("exp", rated(s, place, n, decay));
+    };
+    const results = reads ? Array.from({ length: s.form.reads }, () => k.var("y", f32(0))) : [];
+    const inner = correction ? k.var("inner", f32(0)) : undefined;
+    if (inner !== undefined) state.each((n) => k.assign(inner, fma(s.read(k, "b", at, add(row, n)), state.get(n), inner)));
+    return { state, value: values[0], inputs, decayOf, results, inner, present: bonus && reads ? k.var("present", f32(0)) : undefined };
   });
-  if (given !== undefined) onDecay?.(given, u32(0));
-  const whole =
-    s.rows("decay") || s.rows("rates") ? undefined : k.let("decay", unary("exp", rated(k, s, at, place, u32(0), given ?? bug("no decay"))));
-  const results = reads ? Array.from({ length: s.form.reads }, () => k.var("y", f32(0))) : [];
-  let inner: KExpr | undefined;
-  if (correction) {
-    const sum = k.var("inner", f32(0));
-    state.each((n) => k.assign(sum, fma(s.read(k, "b", at, add(row, n)), state.get(n), sum)));
-    inner = sum;
-  }
-  const present = bonus && reads ? k.var("present", f32(0)) : undefined;
-  const perRow = (n: KExpr): KExpr => {
-    const decay = given ?? k.let("given", decayAt(k, s, at, place, n));
-    if (given === undefined) onDecay?.(decay, n);
-    return unary("exp", rated(k, s, at, place, n, decay));
-  };
-  state.each((n) => {
-    const old = k.let("old", state.get(n));
-    const keys = inputs.map((_, w) => k.let("key", s.read(k, "k", at, add(row, add(n, w * groups * N)))));
-    const kept = mul(whole ?? perRow(n), old);
-    const moved = inner === undefined ? kept : fma(s.read(k, "c", at, add(row, n)), inner, kept);
-    const next = k.let(
-      "next",
-      inputs.reduce((sum, input, w) => fma(keys[w] ?? bug("no key"), input, sum), moved),
-    );
-    results.forEach((result, r) => {
-      const query = k.let("query", s.read(k, "q", at, add(row, add(n, r * groups * N))));
-      k.assign(result, fma(query, before ? old : next, result));
-      if (present !== undefined) k.assign(present, fma(mul(query, s.read(k, "bonus", at, add(row, n))), keys[0] ?? bug("no key"), present));
-    });
-    state.set(n, next);
+  first.state.each((n) => {
+    const keys = Array.from({ length: writes }, (_, w) => k.let("key", s.read(k, "k", at, add(row, add(n, w * groups * N)))));
+    const queries = reads
+      ? Array.from({ length: s.form.reads }, (_, r) => k.let("query", s.read(k, "q", at, add(row, add(n, r * groups * N)))))
+      : [];
+    for (const { state, inputs, decayOf, results, inner, present } of begun) {
+      const old = state.get(n);
+      const kept = mul(decayOf(n), old);
+      const moved = inner === undefined ? kept : fma(s.read(k, "c", at, add(row, n)), inner, kept);
+      const next = k.let(
+        "next",
+        inputs.reduce((sum, input, w) => fma(keys[w] ?? bug("no key"), input, sum), moved),
+      );
+      results.forEach((result, r) => k.assign(result, fma(queries[r] ?? bug("no query"), before ? old : next, result)));
+      if (present !== undefined) {
+        const read = mul(queries[0] ?? bug("no query"), s.read(k, "bonus", at, add(row, n)));
+        k.assign(present, fma(read, keys[0] ?? bug("no key"), present));
+      }
+      state.set(n, next);
+    }
   });
-  return present === undefined ? results : results.map((y) => fma(present, s.read(k, "v", at, column), y));
+  return begun.map(({ results, present, value = f32(0) }) => results.map((y) => (present === undefined ? y : fma(present, value, y))));
 }
 
 /** Operations of one step of one column. */
