@@ -26,7 +26,7 @@ import {
 } from "./kit.ts";
 import type { Cost } from "./schedule.ts";
 import { operandWords, wordsOf } from "./selective-words.ts";
-import { decayAt, type Place, rated, type Selective } from "./selective.ts";
+import { headOf, logDecayAt, type Selective } from "./selective.ts";
 import { guarded } from "./tile.ts";
 
 /** Rows of the state that are staged at once, and the words between two steps of them. */
@@ -70,7 +70,7 @@ export function emitBlocks(delta: Delta): void {
   const base = k.let("base", mul(add(mul(add(mul(b, H), head), chunks), at), layout.size));
   const room = k.shared("room", roomWords(s, chunk));
   const decays = k.shared("decays", chunk * stride);
-  const place: Place = { column: u32(0), head, row: u32(0) };
+  const place = headOf(k, s, head);
   const [j, first] = [k.let("j", mod(lane, chunk)), k.let("t", mul(div(lane, chunk), later))];
   const row = (kind: number, t: KExpr, n: KExpr): KExpr => k.loadShared(room, add(add(mul(t, stride), n), kind * chunk * stride));
   const decay = (t: KExpr, n: KExpr): KExpr => k.loadShared(decays, add(mul(t, stride), n));
@@ -92,7 +92,7 @@ export function emitBlocks(delta: Delta): void {
           const [n, here] = [k.let("n", add(slice, own)), { b, l: k.let("l", add(start, t)) }];
           const inside = k.let("inside", and(lt(t, seen), lt(n, N)));
           const to = k.let("to", add(mul(t, stride), own));
-          const exponent = guarded(k, inside, () => rated(k, s, here, place, n, decayAt(k, s, here, place, n)));
+          const exponent = guarded(k, inside, () => logDecayAt(k, s, here, place, n));
           k.storeShared(decays, to, unary("exp", exponent));
           kinds.forEach(([role, which], kind) => {
             const value = (): KExpr => {

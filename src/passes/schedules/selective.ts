@@ -138,33 +138,45 @@ export const bufferColumn = (k: KernelBuilder, buffer: string, rows: number, ind
 export const stateIndex = ({ form, columns }: Selective, b: KExpr, n: KExpr, column: KExpr): KExpr =>
   add(mul(add(mul(b, form.state), n), columns), column);
 
-/** A column's place in the recurrence: its number, its head, the first row of its group, and its rates. */
-export interface Place {
-  readonly column: KExpr;
+/** A head, and its rates. */
+export interface Head {
   readonly head: KExpr;
-  readonly row: KExpr;
   /** The rate of a row, where there are rates. */
   readonly rate: (n: KExpr) => KExpr;
 }
 
+/** A column's place in the recurrence: its number, its head, and the first row of its group. */
+export interface Place extends Head {
+  readonly column: KExpr;
+  readonly row: KExpr;
+}
+
+/** A head whose rates are read where they are asked for. */
+export const headOf = (k: KernelBuilder, s: Selective, head: KExpr): Head => ({
+  head,
+  rate: (n) => s.read(k, "rates", { b: u32(0), l: u32(0) }, s.rows("rates") ? add(mul(head, s.form.state), n) : head),
+});
+
 /** The place of a column; with `steps`, for many time steps: what does not change is read once, where there is room for it. */
 export function placeOf(k: KernelBuilder, s: Selective, column: KExpr, steps: boolean): Place {
   const { form } = s;
-  const head = k.let("head", div(column, form.width));
-  const row = k.let("row", mul(div(head, form.heads / form.groups), form.state));
-  const rate = (n: KExpr): KExpr => s.read(k, "rates", { b: u32(0), l: u32(0) }, s.rows("rates") ? add(mul(head, form.state), n) : head);
-  const place = { column, head, row };
-  if (!s.has("rates") || !steps || (s.rows("rates") && form.state > registerRows)) return { ...place, rate };
-  const known = Array.from({ length: s.rows("rates") ? form.state : 1 }, (_, n) => k.let("rate", rate(u32(n))));
+  const own = headOf(k, s, k.let("head", div(column, form.width)));
+  const place = { ...own, column, row: k.let("row", mul(div(own.head, form.heads / form.groups), form.state)) };
+  if (!s.has("rates") || !steps || (s.rows("rates") && form.state > registerRows)) return place;
+  const known = Array.from({ length: s.rows("rates") ? form.state : 1 }, (_, n) => k.let("rate", own.rate(u32(n))));
   return { ...place, rate: (n) => (s.rows("rates") && n.op === "lit" ? known[n.value] : known[0]) ?? bug("no rate") };
 }
 
 /** The decay as it is given, before rates. */
-const decayAt = (k: KernelBuilder, s: Selective, at: Omit<Coords, "c">, { head }: Place, n: KExpr): KExpr =>
+const decayAt = (k: KernelBuilder, s: Selective, at: Omit<Coords, "c">, { head }: Head, n: KExpr): KExpr =>
   s.read(k, "decay", at, s.rows("decay") ? add(mul(head, s.form.state), n) : head);
 
 /** `decay` times the rate of a row. */
-export const rated = (s: Selective, place: Place, n: KExpr, decay: KExpr): KExpr => (s.has("rates") ? mul(decay, place.rate(n)) : decay);
+export const rated = (s: Selective, place: Head, n: KExpr, decay: KExpr): KExpr => (s.has("rates") ? mul(decay, place.rate(n)) : decay);
+
+/** The logarithm of a row's decay. */
+export const logDecayAt = (k: KernelBuilder, s: Selective, at: Omit<Coords, "c">, place: Head, n: KExpr): KExpr =>
+  rated(s, place, n, decayAt(k, s, at, place, n));
 
 /** A column of the state at its place. */
 export interface Lane {

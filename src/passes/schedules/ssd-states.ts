@@ -2,7 +2,7 @@
 import type { SelectiveRole } from "../../ir/graph.ts";
 import { add, and, dim, div, eq, group, kernelBuilder, lane, lt, min, mod, mul, sub, u32, unary, type KExpr } from "./kit.ts";
 import { operandWords, wordsOf } from "./selective-words.ts";
-import { decayAt, rated, stateIndex, type Place } from "./selective.ts";
+import { headOf, logDecayAt, stateIndex } from "./selective.ts";
 import { chunksOf, chunksSource, packedOf, type Ssd } from "./ssd.ts";
 import { guarded, spanSum, tileFlops, tileLanes, tileOf } from "./tile.ts";
 
@@ -23,7 +23,7 @@ export function emitStates(ssd: Ssd): void {
   const start = k.let("start", mul(at, chunk));
   const seen = k.let("seen", min(sub(dim("L"), start), chunk));
   const chunks = chunksOf(k, ssd);
-  const place: Place = { column: u32(0), head, row: u32(0) };
+  const place = headOf(k, s, head);
   const decays = k.shared("decays", chunk);
   const weights = k.shared("weights", W * chunk);
   const pack = packedOf(k, ssd, b, head, chunks);
@@ -35,7 +35,7 @@ export function emitStates(ssd: Ssd): void {
     (j) => {
       const here = { b, l: k.let("l", add(start, j)) };
       const inside = lt(j, seen);
-      const decay = guarded(k, inside, () => rated(k, s, here, place, u32(0), decayAt(k, s, here, place, u32(0))));
+      const decay = guarded(k, inside, () => logDecayAt(k, s, here, place, u32(0)));
       k.storeShared(decays, j, decay);
       const given = Array.from({ length: gains }, (_, w) => guarded(k, inside, () => s.read(k, "gain", here, add(head, w * H))));
       given.forEach((gain, w) => k.storeShared(weights, add(j, w * chunk), gain));
