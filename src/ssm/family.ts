@@ -63,8 +63,6 @@ export interface FamilyDefinition<K extends string, O extends Readonly<Record<st
   readonly source: string;
   /** Of A as the family gives it; the structure pass may find a cheaper one. */
   readonly structure: FamilySystem["structure"];
-  /** Step size, B or C depend on the input. */
-  readonly selective: boolean;
   /** In the order of the node's arguments. */
   readonly params: Readonly<Record<K, ParamSpec>>;
   readonly options: O;
@@ -83,7 +81,6 @@ export interface Family {
   readonly name: string;
   readonly source: string;
   readonly structure: FamilySystem["structure"];
-  readonly selective: boolean;
   readonly params: Readonly<Record<string, ParamSpec>>;
   readonly options: Readonly<Record<string, OptionSpec>>;
   /** Starting values of a parameter of this shape. */
@@ -101,14 +98,13 @@ export interface Family {
 export function defineFamily<K extends string, const O extends Readonly<Record<string, OptionSpec>>>(
   definition: FamilyDefinition<K, O>,
 ): Family {
-  const { name, source, structure, selective, params, options } = definition;
+  const { name, source, structure, params, options } = definition;
   const resolve = (given: Options, loc: Loc | undefined): Resolved<O> => resolveOptions(name, options, given, loc) as Resolved<O>;
   const has = (param: string): param is K => param in params;
   return {
     name,
     source,
     structure,
-    selective,
     params,
     options,
     initialize: (param, shape, given, random, loc) => {

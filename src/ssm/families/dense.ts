@@ -23,7 +23,6 @@ export const dense = defineFamily({
   name: "dense",
   source: "Gu et al., Combining Recurrent, Convolutional, and Continuous-time Models with Linear State-Space Layers, 2021, eq. 1 and 2",
   structure: "dense",
-  selective: false,
   params: {
     A: { doc: "State matrix.", dims: ["N", "N2"], or: [["G", "N", "N2"]] },
     B: { doc: "Input matrix.", dims: ["N", "M"], or: [["G", "N", "M"], ["N"]] },

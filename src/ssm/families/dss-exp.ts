@@ -7,7 +7,6 @@ export const dssExp = defineFamily({
   name: "dss-exp",
   source: "Gupta et al., Diagonal State Spaces are as Effective as Structured State Spaces, 2022, proposition 1b",
   structure: "diagonal",
-  selective: false,
   params: {
     ...dssParams,
     Lambda_log_neg_re: { doc: "Logarithm of the decay rate -Re lambda.", dims: ["N"] },

@@ -75,7 +75,6 @@ export const dss = defineFamily({
   name: "dss",
   source: "Gupta et al., Diagonal State Spaces are as Effective as Structured State Spaces, 2022, proposition 1a",
   structure: "diagonal",
-  selective: false,
   params: { ...dssParams, Lambda: { doc: "lambda.", dims: ["N", "c"] } },
   options: { ...dssOptions, softmax_length: { doc: "L, the steps of the sequences it was made for.", default: 1024 } },
   init: {

@@ -10,7 +10,6 @@ export const gss = defineFamily({
   source:
     "Mehta et al., Long Range Language Modeling via Gated State Spaces, 2022, section 3.2; names of lucidrains/gated-state-spaces-pytorch",
   structure: "diagonal",
-  selective: false,
   params: {
     Lambda_real: { doc: "Logarithm of the decay rate -Re lambda.", dims: ["N"] },
     Lambda_imag: { doc: "Logarithm of Im lambda.", dims: ["N"] },

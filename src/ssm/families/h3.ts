@@ -10,7 +10,6 @@ export const h3 = defineFamily({
   name: "h3",
   source: "Fu et al., Hungry Hungry Hippos: Towards Language Modeling with State Space Models, 2023, section 3; names of HazyResearch/H3",
   structure: "diagonal",
-  selective: false,
   params: {
     C: { doc: "Output vectors, applied without conjugation.", dims: ["M", "G", "N/2", "c"] },
     log_dt: { doc: "Logarithm of the step size.", dims: ["G"] },

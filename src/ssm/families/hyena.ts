@@ -11,7 +11,6 @@ export const hyena = defineFamily({
   name: "hyena",
   source: "Poli et al., Hyena Hierarchy: Towards Larger Convolutional Language Models, 2023, section 3.3; HazyResearch/safari, hyena.py",
   structure: "fir",
-  selective: false,
   params: {
     filter: { doc: "The filter before its window.", dims: ["N", "H"] },
     decay: { doc: "How fast the window falls; its sign is left out.", dims: ["H"] },

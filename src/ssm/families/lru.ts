@@ -20,7 +20,6 @@ export const lru = defineFamily({
   name: "lru",
   source: "Orvieto et al., Resurrecting Recurrent Neural Networks for Long Sequences, 2023, section 3 and appendix A",
   structure: "mimo",
-  selective: false,
   params: {
     nu_log: { doc: "Logarithm of -log |lambda|.", dims: ["N"] },
     theta_log: { doc: "Logarithm of the phase of lambda.", dims: ["N"] },

@@ -56,7 +56,6 @@ export const lssl = defineFamily({
   source:
     "Gu et al., Combining Recurrent, Convolutional, and Continuous-time Models with Linear State-Space Layers, 2021, section 4 and appendix D",
   structure: "dense",
-  selective: false,
   params: {
     C: { doc: "Output matrix.", dims: ["H", "M", "N"] },
     D: { doc: "Skip connection.", dims: ["H", "M"] },

@@ -19,7 +19,6 @@ export const s4Diagonal = defineFamily({
   source:
     "Gu et al., On the Parameterization and Initialization of Diagonal State Space Models, 2022; Gupta et al., DSS, 2022, proposition 1",
   structure: "diagonal",
-  selective: false,
   params: { ...pairParams, ...channelParams },
   options: {
     ...pairOptions,

@@ -12,7 +12,6 @@ export const s4Real = defineFamily({
   name: "s4-real",
   source: "Ma et al., Mega: Moving Average Equipped Gated Attention, 2022, section 3.1, as the published S4 code has it",
   structure: "diagonal",
-  selective: false,
   params: {
     A_real: { doc: "-lambda, before `real_transform`.", dims: ["S", "N"] },
     B: { doc: "Input vector.", dims: ["M", "S", "N"] },

@@ -15,7 +15,6 @@ export const s4 = defineFamily({
   source:
     "Gu et al., Efficiently Modeling Long Sequences with Structured State Spaces, 2022, sections 2 and 3; published code, S4 version 4",
   structure: "dplr",
-  selective: false,
   params: {
     ...pairParams,
     P: { doc: "Vectors of the low-rank part.", dims: ["R", "S", "N/2", "c"] },

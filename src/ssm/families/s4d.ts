@@ -19,7 +19,6 @@ export const s4d = defineFamily({
   name: "s4d",
   source: "Gu et al., On the Parameterization and Initialization of Diagonal State Space Models, 2022, sections 3 and 4",
   structure: "diagonal",
-  selective: false,
   params: {
     C: { doc: "Output matrix, applied without conjugation.", dims: ["H", "N/2", "c"] },
     log_dt: { doc: "Logarithm of the step size, per channel or per state.", dims: ["H"], or: [["H", "N/2"]] },

@@ -69,7 +69,6 @@ export const s5 = defineFamily({
   name: "s5",
   source: "Smith et al., Simplified State Space Layers for Sequence Modeling, 2023, section 3; names of lindermanlab/S5",
   structure: "mimo",
-  selective: false,
   params: {
     Lambda_re: { doc: "Re lambda.", dims: ["P"] },
     Lambda_im: { doc: "Im lambda.", dims: ["P"] },

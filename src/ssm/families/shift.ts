@@ -8,7 +8,6 @@ export const shift = defineFamily({
   name: "shift",
   source: "Fu et al., Hungry Hungry Hippos: Towards Language Modeling with State Space Models, 2023, section 3.1",
   structure: "fir",
-  selective: false,
   params: {
     B: { doc: "Where in the register an input enters; e_0 at the start.", dims: ["H", "N"] },
     C: { doc: "Reads the register.", dims: ["M", "H", "N"], or: [["H", "N"]] },

@@ -6,7 +6,6 @@ export const skip = defineFamily({
   name: "skip",
   source: "Gu et al., Efficiently Modeling Long Sequences with Structured State Spaces, 2022, eq. 1",
   structure: "fir",
-  selective: false,
   params: { D: { doc: "Skip connection.", dims: ["P", "G"] } },
   options: {},
   init: { D: ({ random }) => random.normal },
