@@ -76,10 +76,16 @@ export class Device {
     return buffer;
   }
 
-  /** A storage buffer holding `data`. */
-  upload(label: string, data: ArrayBufferView<ArrayBuffer>): GPUBuffer {
-    const buffer = this.buffer(label, data.byteLength, usage.storage | usage.copyDst);
-    this.gpu.queue.writeBuffer(buffer, 0, data.buffer, data.byteOffset, data.byteLength);
+  /** A storage buffer holding all of `parts`, one after another. */
+  upload(label: string, ...parts: readonly ArrayBufferView<ArrayBuffer>[]): GPUBuffer {
+    let at = 0;
+    for (const { byteLength } of parts) at += byteLength;
+    const buffer = this.buffer(label, at, usage.storage | usage.copyDst);
+    at = 0;
+    for (const part of parts) {
+      this.gpu.queue.writeBuffer(buffer, at, part.buffer, part.byteOffset, part.byteLength);
+      at += part.byteLength;
+    }
     return buffer;
   }
 

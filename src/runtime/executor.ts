@@ -90,7 +90,10 @@ export class Executor {
   ): Promise<void> {
     await this.device.checked(() => {
       this.plan.buffers.forEach((spec, index) => {
-        if (spec.kind === "weight") this.#fixed.set(index, this.device.upload(spec.tensor, this.#weight(spec)));
+        if (spec.kind === "weight") {
+          const names = [spec.tensor, ...(spec.more ?? [])];
+          this.#fixed.set(index, this.device.upload(spec.tensor, ...names.map((name) => this.#tensor(name).data)));
+        }
       });
       this.#makeTables((index) => !this.#isPerM(index), this.dims(1, this.plan.maxLength), this.#fixed);
     }, signal);
@@ -298,11 +301,6 @@ export class Executor {
     const buffer = this.device.buffer(`${kind} ${index}`, this.bytes(index, d), usage.storage);
     into.set(index, buffer);
     return buffer;
-  }
-
-  #weight({ tensor, more = [] }: Extract<BufferSpec, { kind: "weight" }>): ArrayBufferView<ArrayBuffer> {
-    const all = [tensor, ...more].map((name) => this.#tensor(name).data);
-    return more.length ? new Float32Array(all.flatMap((data) => Array.from(data as Float32Array))) : (all[0] ?? missing(tensor));
   }
 
   readonly #spec = (index: number): BufferSpec => this.plan.buffers[index] ?? missing(`buffer ${index}`);
