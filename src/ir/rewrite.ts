@@ -21,6 +21,12 @@ export const withArgs = (node: Node, args: readonly ValueId[]): Node => ({ ...no
 /** The node of a value; a value that does not exist is a bug. */
 export const nodeAt = (graph: Graph, id: ValueId): Node => graph.nodes[id] ?? bug(`no value %${id} in ${graph.name}`);
 
+/** The value that another is a part of, or itself. */
+export function sourceOf(graph: Graph, id: ValueId): ValueId {
+  const node = nodeAt(graph, id);
+  return node.op === "slice" || node.op === "reverse" ? sourceOf(graph, node.args[0] ?? bug("a part of nothing")) : id;
+}
+
 /**
  * Replaces values one by one, in topological order: `replace` sees a node whose arguments are replaced already and
  * gives the value that stands for it, by `emit` (a node that is already there is found again, so equal nodes emitted

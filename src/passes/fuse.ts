@@ -17,7 +17,7 @@ import {
   type ValueId,
 } from "../ir/graph.ts";
 import { broadcastDims, sameDims } from "../ir/infer.ts";
-import { dropDead, insertBefore, isOutput, nodeAt, usersOf } from "../ir/rewrite.ts";
+import { dropDead, insertBefore, isOutput, nodeAt, sourceOf, usersOf } from "../ir/rewrite.ts";
 import { fold } from "./fold.ts";
 import type { Module, Pass, PassContext } from "./pass.ts";
 
@@ -31,12 +31,6 @@ function hasRoom(graph: Graph, node: AnchorNode, extras: readonly ValueId[]): bo
   const isParam = (id: ValueId): boolean => nodeAt(graph, id).op === "param";
   const values = new Set([...own, ...extras].filter((id) => !isParam(id)).map((id) => sourceOf(graph, id)));
   return values.size + ([...own, ...extras].some(isParam) ? 1 : 0) <= 6;
-}
-
-/** The value that another is a part of. */
-function sourceOf(graph: Graph, id: ValueId): ValueId {
-  const node = nodeAt(graph, id);
-  return node.op === "slice" || node.op === "reverse" ? sourceOf(graph, node.args[0] ?? bug("a part of nothing")) : id;
 }
 
 /** Values a map may read: 8 storage buffers less its result. */

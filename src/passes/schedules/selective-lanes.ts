@@ -44,7 +44,7 @@ export function writeResults(
   }
 }
 
-/** Columns that a lane of a software adapter runs side by side: they share what is read of k and q. */
+/** Columns that a lane may run side by side: they share what is read of k and q. */
 const sideBySide = 4;
 
 /** Emits the kernel; it runs only where `when` says so, where that is given. `per` columns a lane, of one group. */
@@ -91,14 +91,15 @@ export function lowerLanes(node: SsmNode, id: ValueId, context: LowerContext, wh
   });
 }
 
-/** One lane a column, or on software adapters several where columns of one group are many. */
-export function lowerColumns(node: SsmNode, id: ValueId, context: LowerContext, when = "true"): void {
+/**
+ * What software adapters run: a lane a column, or over whole sequences several where columns of one group are many. Streams keep
+ * to one: loading and storing the states of several is much text.
+ */
+export function lowerColumns(node: SsmNode, id: ValueId, context: LowerContext, when?: string): void {
   const { form, columns } = selectiveOf(node, context);
-  const ofGroup = columns / form.groups;
-  if (context.entry === "step" || form.state > registerRows || ofGroup % sideBySide !== 0 || columns < 8 * sideBySide)
-    return lowerLanes(node, id, context, when === "true" ? undefined : when);
-  lowerLanes(node, id, context, `d.W<64&&${when}`, sideBySide);
-  lowerLanes(node, id, context, `d.W>=64&&${when}`);
+  const many = (columns / form.groups) % sideBySide === 0 && columns >= 8 * sideBySide;
+  const several = context.entry === "whole" && form.state <= registerRows && many;
+  lowerLanes(node, id, context, when, several ? sideBySide : 1);
 }
 
 export const selectiveLanes: Schedule = schedule<SsmNode>({
@@ -106,6 +107,6 @@ export const selectiveLanes: Schedule = schedule<SsmNode>({
   doc: "a lane a column of a head's state, which it keeps",
   op: "ssm",
   applies: (node, _, context) => node.form.stage === "selective" && (context.entry === "step" || context.mode === "scan"),
-  lower: (node, id, context) => lowerColumns(node, id, context),
+  lower: (node, id, context) => lowerLanes(node, id, context),
   absorbs: (node, _, context) => (context.entry === "step" ? stepProduct(node, context) : []),
 });

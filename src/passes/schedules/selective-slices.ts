@@ -46,13 +46,12 @@ const lanes = shape.columns * shape.slices;
 /** Rows whose slices are joined at once: a lane each, and 16 KB of workgroup memory. */
 const joined = lanes / shape.columns;
 
-/** Lanes that fill a GPU: beyond, a lane a column does half the work. */
-const enough = 32768;
+/** Adapters that run the lanes of a workgroup one after another. */
+const oneAfterAnother = "d.W<64";
 
 function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
   const s = selectiveOf(node, context);
-  const alone = `(d.W<64||d.B*${s.columns}>=${enough})`;
-  lowerColumns(node, id, context, alone);
+  lowerColumns(node, id, context, oneAfterAnother);
   const N = s.form.state;
   const k = kernelBuilder("selective_slices", lanes);
   const state = context.entry === "whole" ? undefined : k.bind(context.state(id, `d.B*${N * s.columns}`), "read_write");
@@ -108,7 +107,7 @@ function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
   context.emit({
     built: k.finish(),
     grid: [groupsOf(s.columns, shape.columns), "d.B", 1],
-    when: `!${alone}`,
+    when: `!(${oneAfterAnother})`,
     cost: {
       flops: `d.B*d.L*${s.columns * flops}`,
       bytes: `d.B*(${4 * seen.step}*d.L+${4 * seen.once + stateBytes})`,
@@ -164,7 +163,7 @@ function join(k: KernelBuilder, s: Selective, j: Joining, column: Column): void 
 
 export const selectiveSlices: Schedule = schedule<SsmNode>({
   name: "selective-slices",
-  doc: "a lane a slice of time of a column, joined in the workgroup; a lane a column where columns are many",
+  doc: "a lane a slice of time of a column, joined in the workgroup; on software adapters a lane a column or a few",
   op: "ssm",
   applies: (node, _, context) =>
     node.form.stage === "selective" &&

@@ -12,6 +12,7 @@ import {
   type ValueId,
   ownArity,
 } from "../../ir/graph.ts";
+import { sourceOf } from "../../ir/rewrite.ts";
 import { add, div, f32, fma, type KernelBuilder, type KExpr, mul, u32, unary } from "./kit.ts";
 import { channelsOf, type Coords, flopsOf, hasLength, type LowerContext, operandsBytes, read, type ValueRef } from "./schedule.ts";
 import { rowBytes, unpackingFlops } from "./weight.ts";
@@ -86,7 +87,15 @@ export function stepProduct(node: SsmNode, context: LowerContext): readonly Valu
   const once = node.args.every((arg, i) => arg !== id || roles[i] === "decay" || (roles[i] === "gain" && form.writes === 1));
   if (product?.op !== "matmul" || !once || channelsOf(product.type) !== form.heads) return [];
   const { inputs, parts, ...whole } = productOf(product, context);
-  return inputs * parts <= mostInputs && isWhole({ inputs, parts, ...whole }) ? [id] : [];
+  return inputs * parts <= mostInputs && isWhole({ inputs, parts, ...whole }) && hasRoom(node, id, product, context) ? [id] : [];
+}
+
+/** Whether the buffers of a step and of a product in it are at most 8: values, the weight, all parameters in one, state, result. */
+function hasRoom(node: SsmNode, id: ValueId, product: MatmulNode, { graph }: LowerContext): boolean {
+  const { args } = product;
+  const read = [...node.args.filter((arg) => arg !== id), ...args.slice(0, 1), ...args.slice(ownArity(product))];
+  const values = read.filter((arg) => graph.nodes[arg]?.op !== "param").map((arg) => sourceOf(graph, arg));
+  return new Set(values).size <= 4;
 }
 
 function productCost(product: MatmulNode | undefined, context: LowerContext): Selective["product"] {
