@@ -11,6 +11,7 @@ import {
   concat,
   conv,
   embed,
+  gatedLinearAttention,
   gelu,
   glu,
   hippoLegs,
@@ -20,13 +21,16 @@ import {
   max,
   mean,
   model,
+  mul,
   pack,
   type Model,
   rmsNorm,
   s4d,
   sample,
+  selective,
   sequence,
   silu,
+  softplus,
   split,
   tokens,
   unpack,
@@ -217,6 +221,27 @@ describe("along the axes of a grid", () => {
     expect(own.map((r) => r.kernel)).toContain(Math.max(rows, columns) > 64 ? "fft_line" : "conv_axis");
     expectBytes(own);
     expectFlops(own);
+  });
+});
+
+describe("a selective recurrence", () => {
+  const mamba = model("mamba", { u: sequence(64) }, ({ u }) => {
+    const [low, B, C] = split(linear(u, { width: 36 }), [4, 16, 16]);
+    const x = silu(u);
+    return { y: mul(selective(x, { dt: softplus(linear(low, { width: 64 })), B, C }), silu(linear(u, { width: 64 }))) };
+  });
+  const gated = model("gla", { u: sequence(64) }, ({ u }) => {
+    const [q, k] = [linear(u, { width: 40 }), linear(u, { width: 40 })];
+    const logDecay = mul(softplus(linear(u, { width: 40 })), -1);
+    return { y: gatedLinearAttention(silu(u), { heads: 2, q, k, logDecay }) };
+  });
+
+  test.each([32, 256])("where %i lanes are worth having", async (W) => {
+    for (const one of [mamba, gated]) {
+      const own = everyProgram(await compiled(one), { B: 2, L: 150, W }).filter(({ kernel }) => kernel.startsWith("selective"));
+      expectBytes(own);
+      expectFlops(own);
+    }
   });
 });
 

@@ -115,7 +115,7 @@ function carry(s: Selective, id: ValueId, { ends, sums }: Ends, context: LowerCo
     built: k.finish(),
     grid: [groupsOf(N * s.columns, 64), "d.B", 1],
     cost: {
-      flops: `d.B*${chunks}*${4 * N * s.columns}`,
+      flops: `d.B*${chunks}*${(s.has("rates") ? 4 : 3) * N * s.columns}`,
       bytes: `d.B*(${chunks}*${8 * N * s.columns + sumBytes}+${stateBytes + rates})`,
       minimum: `d.B*(${chunks}*${8 * N * s.columns + 4 * sumRows(s) * s.columns}+${stateBytes})+${rates}`,
       serial: chunks,
