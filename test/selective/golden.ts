@@ -45,6 +45,12 @@ let file: Promise<TensorFile> | undefined;
 const tensors = (): Promise<TensorFile> =>
   (file ??= openSafetensors(bytesSource(readFileSync(new URL("ops.safetensors", folder)), "ops.safetensors")));
 
+/** A tensor of the golden op cases. */
+export async function opTensor(name: string): Promise<Constant> {
+  const source = await tensors();
+  return { shape: source.entries.get(name)?.shape ?? [], data: await source.read(name) };
+}
+
 /** Dims `order` of a tensor, in that order. */
 function permuted({ shape, data }: Constant, order: readonly number[]): Constant {
   const strides = shape.map((_, i) => shape.slice(i + 1).reduce((a, b) => a * b, 1));
@@ -84,15 +90,10 @@ interface Plan {
 }
 
 export async function goldenOp(c: OpCase): Promise<GoldenOp> {
-  const source = await tensors();
-  const get = async (name: string): Promise<Constant> => ({
-    shape: source.entries.get(name)?.shape ?? [],
-    data: await source.read(name),
-  });
   const given: Record<string, Constant> = {};
-  for (const name of c.inputs) given[name] = await get(`${c.name}.in.${name}`);
+  for (const name of c.inputs) given[name] = await opTensor(`${c.name}.in.${name}`);
   const out: Record<string, Constant> = {};
-  for (const name of c.outputs) out[name] = await get(`${c.name}.out.${name}`);
+  for (const name of c.outputs) out[name] = await opTensor(`${c.name}.out.${name}`);
   const of = (name: string): Constant => given[name] ?? out[name] ?? { shape: [], data: new Float64Array() };
   const plan = planOf(c, given, of);
   const { graph, constants } = recurrenceGraph(plan.family, plan.sizes, plan.around);
