@@ -22,7 +22,6 @@ import {
   concat,
   conv,
   convAlong,
-  cumulate,
   dense,
   diagonal,
   dplr,
@@ -35,9 +34,7 @@ import {
   pointwise,
   pool,
   product,
-  repeat,
   reverse,
-  rotate,
   shapeOf,
   slice,
   spanAt,
@@ -49,6 +46,7 @@ import {
   type Value,
 } from "./loops.ts";
 import { attention } from "./attention.ts";
+import { cumulate, repeat, rotate } from "./channels.ts";
 import { rateOfType } from "./infer.ts";
 import { selective } from "./selective.ts";
 import { scaledLegs } from "./scaled-legs.ts";

@@ -60,8 +60,6 @@ export interface Recurrence<K extends string = string> {
   /** How the state moves: one decay a head, one a row, or more than that. */
   readonly transition: "scalar" | "diagonal" | "diagonal plus rank one";
   readonly operands: Readonly<Record<K, OperandSpec>>;
-  /** Sizes that operands are no channels of; which families have. */
-  readonly result: readonly Letter[];
   /** Emits the recurrence; operands that the layer goes without are absent. */
   readonly build: (terms: Terms, operands: Operands<K>, sizes: RecurrenceSizes) => ValueId;
 }

@@ -13,7 +13,6 @@ export const gatedDelta = defineRecurrence({
   name: "gated-delta",
   source: "Yang et al., Gated Delta Networks: Improving Mamba2 with Delta Rule, 2024, section 3; Yang et al., DeltaNet, 2024, section 3",
   transition: "diagonal plus rank one",
-  result: ["H", "P"],
   operands: {
     q: { doc: "Queries.", dims: ["H", "N"] },
     k: { doc: "Keys.", dims: ["H", "N"] },

@@ -5,7 +5,6 @@ export const gla = defineRecurrence({
   name: "gla",
   source: "Yang et al., Gated Linear Attention Transformers with Hardware-Efficient Training, 2023, section 4",
   transition: "diagonal",
-  result: ["H", "P"],
   operands: {
     q: { doc: "Queries.", dims: ["H", "N"] },
     k: { doc: "Keys.", dims: ["H", "N"] },

@@ -9,7 +9,6 @@ export const hgrn = defineRecurrence({
   name: "hgrn",
   source: "Qin et al., Hierarchically Gated Recurrent Neural Network for Sequence Modeling, 2023, section 3.2",
   transition: "diagonal",
-  result: ["H"],
   operands: {
     i: { doc: "Input.", dims: ["H"] },
     log_decay: { doc: "Logarithm of the forget gate f.", dims: ["H"], domain: "negative" },

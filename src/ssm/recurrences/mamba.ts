@@ -6,7 +6,6 @@ export const mamba = defineRecurrence({
   source:
     "Gu and Dao, Mamba: Linear-Time Sequence Modeling with Selective State Spaces, 2023, section 3.2 and algorithm 2; names of state-spaces/mamba",
   transition: "diagonal",
-  result: ["H"],
   operands: {
     u: { doc: "Input.", dims: ["H"] },
     dt: { doc: "Step size, above 0.", dims: ["H"], domain: "positive" },

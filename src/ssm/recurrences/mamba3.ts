@@ -14,7 +14,6 @@ const mamba3 = (name: string, pairs: "neighbours" | "halves") =>
     name,
     source: "Lahoti et al., Mamba-3, 2026, sections 3.1 to 3.3; names of state-spaces/mamba, mamba3.py",
     transition: "scalar",
-    result: ["R", "H", "P"],
     operands: {
       v: { doc: "Inputs.", dims: ["R", "H", "P"] },
       k: { doc: "Input vectors, before they turn.", dims: ["R", "H", "N"] },

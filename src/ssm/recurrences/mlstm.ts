@@ -9,7 +9,6 @@ export const mlstm = defineRecurrence({
   name: "mlstm",
   source: "Beck et al., xLSTM: Extended Long Short-Term Memory, 2024, section 2.3 and appendix A.3",
   transition: "scalar",
-  result: ["H", "P"],
   operands: {
     q: { doc: "Queries.", dims: ["H", "N"] },
     k: { doc: "Keys.", dims: ["H", "N"] },

@@ -5,7 +5,6 @@ export const retention = defineRecurrence({
   name: "retention",
   source: "Sun et al., Retentive Network, 2023, section 2.1",
   transition: "scalar",
-  result: ["H", "P"],
   operands: {
     q: { doc: "Queries.", dims: ["H", "N"] },
     k: { doc: "Keys.", dims: ["H", "N"] },

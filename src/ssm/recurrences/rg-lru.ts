@@ -10,7 +10,6 @@ export const rgLru = defineRecurrence({
   name: "rg-lru",
   source: "De et al., Griffin: Mixing Gated Linear Recurrences with Local Attention, 2024, section 2.4",
   transition: "diagonal",
-  result: ["H"],
   operands: {
     x: { doc: "Input.", dims: ["H"] },
     r: { doc: "Recurrence gate, before sigmoid.", dims: ["H"] },

@@ -5,7 +5,6 @@ export const rwkv6 = defineRecurrence({
   name: "rwkv6",
   source: "Peng et al., Eagle and Finch: RWKV with Matrix-Valued States and Dynamic Recurrence, 2024, section 4.2",
   transition: "diagonal",
-  result: ["H", "P"],
   operands: {
     r: { doc: "Receptance.", dims: ["H", "N"] },
     k: { doc: "Keys.", dims: ["H", "N"] },

@@ -5,7 +5,6 @@ export const rwkv7 = defineRecurrence({
   name: "rwkv7",
   source: "Peng et al., RWKV-7 Goose with Expressive Dynamic State Evolution, 2025, section 4.1",
   transition: "diagonal plus rank one",
-  result: ["H", "P"],
   operands: {
     r: { doc: "Receptance.", dims: ["H", "N"] },
     k: { doc: "Keys.", dims: ["H", "N"] },

@@ -5,7 +5,6 @@ export const ssd = defineRecurrence({
   name: "ssd",
   source: "Dao and Gu, Transformers are SSMs, 2024, sections 5 and 6; names of state-spaces/mamba, mamba2.py",
   transition: "scalar",
-  result: ["H", "P"],
   operands: {
     x: { doc: "Input.", dims: ["H", "P"] },
     dt: { doc: "Step size, above 0.", dims: ["H"], domain: "positive" },

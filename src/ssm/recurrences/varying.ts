@@ -12,7 +12,6 @@ export const varying = defineRecurrence({
   name: "varying",
   source: "Smith et al., Simplified State Space Layers for Sequence Modeling, 2023, section 6.3; Orvieto et al., LRU, 2023, section 3",
   transition: "diagonal",
-  result: ["2", "H"],
   operands: {
     re: { doc: "Real part of the input of every state.", dims: ["H"] },
     im: { doc: "Imaginary part.", dims: ["H"] },
