@@ -14,6 +14,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    setupFiles: ["./test/setup/seed.ts"],
     reporters: ["default", "./test/setup/reporter.ts"],
   },
 });

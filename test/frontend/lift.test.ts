@@ -31,8 +31,8 @@ const textOf = (source: string): string => printExpr(liftAll(source)[0]?.expr ??
 const arrowOf = (source: string): ((x: number, y: number) => number) =>
   runInThisContext(source.replaceAll(": number", "")) as (x: number, y: number) => number;
 
-/** Without subnormal numbers, which have no ulp to speak of. */
-const numbers = fc.double({ noNaN: true, min: -50, max: 50 }).map((x) => (Math.abs(x) < 1e-200 ? 0 : x));
+/** Neither they nor their fifth powers are subnormal numbers, which have no ulp to speak of. */
+const numbers = fc.double({ noNaN: true, min: -50, max: 50 }).map((x) => (Math.abs(x) < 1e-60 ? 0 : x));
 const constants = fc.constantFrom("0", "1", "2", "0.5", "1e-3", "(-1.25)", "3", "Math.PI", "Math.SQRT2");
 const exactFunctions = fc.constantFrom("abs", "ceil", "floor", "exp", "log", "sin", "cos", "tanh", "sqrt", "sign");
 
