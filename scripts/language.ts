@@ -20,6 +20,8 @@ export interface TextSet {
   readonly logits: Float64Array;
   /** PyTorch's nats for each id foretold, `[n, length]`, of the first chunks. */
   readonly nats: Float64Array;
+  /** PyTorch's bits a character over all chunks, to five digits behind the point, where they are told (`metrics.json`). */
+  readonly bits: number | undefined;
 }
 
 /** Reads `test.safetensors` of a folder; of whole test sets PyTorch's numbers lie in `ref_logits.safetensors` beside it. */
@@ -28,6 +30,8 @@ export async function readTextSet(folder: string): Promise<TextSet> {
   const test = await open("test.safetensors");
   const apart = existsSync(join(folder, "ref_logits.safetensors"));
   const reference = apart ? await open("ref_logits.safetensors") : test;
+  const metrics = join(folder, "metrics.json");
+  const told = existsSync(metrics) ? (JSON.parse(await readFile(metrics, "utf8")) as { readonly test_bpc?: number }) : {};
   const [count = 0, ids = 0] = test.entries.get("input_ids")?.shape ?? [];
   return {
     count,
@@ -36,6 +40,7 @@ export async function readTextSet(folder: string): Promise<TextSet> {
     positions: [...(await reference.read("positions"))],
     logits: await reference.read("logits_at_positions"),
     nats: await reference.read(apart ? "nll_nats_first64" : "nll_nats"),
+    bits: told.test_bpc,
   };
 }
 
