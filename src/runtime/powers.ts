@@ -1,9 +1,9 @@
 /** Steps and powers of state matrices in float64, dense ones and those of normal plus low rank. */
 
-/** out = a b for N x N matrices, row-major: four rows of b at a time, so that each element of out is read and written N / 4 times. */
+/** out = a b for rows of N numbers and an N x N matrix, row-major: four rows of b at a time, so that each element of out is read and written N / 4 times. */
 export function multiply(a: Float64Array, b: Float64Array, N: number, out: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> {
   out.fill(0);
-  for (let i = 0; i < N; i++) {
+  for (let i = 0; i * N < a.length; i++) {
     const of = (k: number): number => (k < N ? (a[i * N + k] ?? 0) : 0);
     const row = i * N;
     for (let k = 0; k < N; k += 4) {
@@ -16,13 +16,13 @@ export function multiply(a: Float64Array, b: Float64Array, N: number, out: Float
   return out;
 }
 
-/** M x, or x^T M where `transpose`. */
-export function apply(m: Float64Array, x: Float64Array, transpose: boolean, out = new Float64Array(x.length)): Float64Array<ArrayBuffer> {
+/** M x. */
+export function apply(m: Float64Array, x: Float64Array): Float64Array<ArrayBuffer> {
   const N = x.length;
-  const [outer, inner] = transpose ? [1, N] : [N, 1];
+  const out = new Float64Array(N);
   for (let i = 0; i < N; i++) {
     let sum = 0;
-    for (let j = 0; j < N; j++) sum += (m[i * outer + j * inner] ?? 0) * (x[j] ?? 0);
+    for (let j = 0; j < N; j++) sum += (m[i * N + j] ?? 0) * (x[j] ?? 0);
     out[i] = sum;
   }
   return out;

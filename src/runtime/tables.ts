@@ -72,20 +72,20 @@ export const dense: TableMaker = ({ abar = none, bbar = none, c = none }, { abar
     let row: Float64Array = c.slice(g * N, (g + 1) * N);
     for (let i = 0; i < block; i++) {
       for (let m = 0; m < N; m++) left[(g * N + m) * block + i] = row[m] ?? 0;
-      row = apply(A, row, true);
+      row = multiply(row, A, N, new Float64Array(N));
     }
     let jump = A;
     for (let size = 1; size < block; size *= 2) jump = multiply(jump, jump, N, new Float64Array(N * N));
     let column: Float64Array = bbar.slice(g * N, (g + 1) * N);
     for (let j = 0; j < blocks; j++) {
       right.set(column, (g * blocks + j) * N);
-      column = apply(jump, column, false);
+      column = apply(jump, column);
     }
     transposeInto(columns, g * N * N, jump, N);
     column = bbar.slice(g * N, (g + 1) * N);
     for (let i = 0; i < block; i++) {
       inputs.set(column, (g * block + i) * N);
-      column = apply(A, column, false);
+      column = apply(A, column);
     }
     const base = g * N * (2 * N + 2);
     for (let m = 0; m < N; m++) {
@@ -133,7 +133,7 @@ export const dplr: TableMaker = (
     let [column, next] = [of(bbar).slice(), new Float64Array(S)];
     for (let j = 0; j < blocks; j++) {
       right.set(column, (h * blocks + j) * S);
-      [column, next] = [apply(power, column, true, next), column];
+      [column, next] = [multiply(column, power, S, next), column];
     }
     column.set(of(bbar));
     for (let i = 0; i < block; i++) {

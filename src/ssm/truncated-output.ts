@@ -51,7 +51,7 @@ function seriesOf(row: Float64Array, dual: Dplr, length: number): Float64Array |
   const turned = (x: Float64Array): Float64Array<ArrayBuffer> => x.map((value, m) => (m % 2 === 0 ? value : -value));
   while (done < mostTerms * length) {
     const whole = Math.min(length - (done % length), stride);
-    if (whole === stride) at = turned(apply(power, turned(at), false));
+    if (whole === stride) at = turned(apply(power, turned(at)));
     else for (let i = 0; i < whole; i++) step(at, dual);
     done += whole;
     if (done % length === 0) add();
