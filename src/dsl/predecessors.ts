@@ -66,7 +66,7 @@ export interface LsslOptions<W extends number> extends FamilyOptions {
   /** N, the rows of A; 64 where absent. */
   readonly state?: number;
   /** The basis that A and B start from; `legs` where absent. */
-  readonly init?: "legs" | "lagt" | "legt" | "cheb" | "chebii";
+  readonly init?: "legs" | "lagt" | "jac" | "legt" | "cheb" | "chebii";
   /** Whether every channel has an A and B of its own. */
   readonly perChannel?: boolean;
 }

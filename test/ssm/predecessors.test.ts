@@ -198,7 +198,7 @@ describe.each([
   test("is within 1e-5 of it on the device", () => expectOnDevice(c, 1e-5, ["convolution", "recurrence"]));
 });
 
-test("lssl starts from HiPPO: LegS and LagT exactly, LegT and Chebyshev up to what is added to keep T regular", () => {
+test("lssl starts from HiPPO: LegS and LagT exactly, Jacobi in its closed form, LegT and Chebyshev up to what is added to keep T regular", () => {
   const systemOf = (measure: string): DenseSystem => {
     const shapes = { C: [1, 1, N], D: [1, 1], log_dt: [1], dl: [N + 1], d: [N], du: [N + 1], pl: [N], pr: [N], c: [N], b: [N] };
     const values = Object.fromEntries(
@@ -215,6 +215,16 @@ test("lssl starts from HiPPO: LegS and LagT exactly, LegT and Chebyshev up to wh
     expect(relativeError(systemOf(measure).A, A.data)).toBeLessThan(1e-14);
     expect(relativeError(systemOf(measure).B, B)).toBeLessThan(1e-14);
   }
+  // The inverse of T is all ones on and below the diagonal.
+  const p = Array.from({ length: N }, (_, n) => Math.sqrt(2 * n + 2));
+  const jacobi = p.flatMap((row, n) => p.map((column, k) => (k <= n ? -row * column : 0)));
+  expect(relativeError(systemOf("jac").A, jacobi)).toBeLessThan(1e-14);
+  expect(
+    relativeError(
+      systemOf("jac").B,
+      p.map((x) => 2 * x),
+    ),
+  ).toBeLessThan(1e-14);
   // A window of 1 instead of 2.
   const distance = relativeError(
     systemOf("legt").A,

@@ -18,20 +18,23 @@ interface Start {
   /** Standard deviation of what is added to the diagonal. */
   readonly noise: number;
   readonly c: (n: number) => number;
+  readonly b: number;
   /** Factor of the first numbers beside the diagonal. */
   readonly first: number;
 }
 
-const skew = { lower: -0.5, upper: 0.5, c: () => 0, first: 1 };
-const lower = { lower: -1, upper: 0, diagonal: () => 1, noise: 0, first: 1 };
+const zero = (): number => 0;
+const skew = { lower: -0.5, upper: 0.5, c: zero, b: 1, first: 1 };
+const lower = { lower: -1, upper: 0, diagonal: () => 1, noise: 0, b: 1, first: 1 };
 const one = (): number => 1;
 const root = (n: number): number => Math.sqrt(2 * n + 1);
 const starts: Readonly<Record<string, Start>> = {
   legs: { ...lower, p: root, c: (n) => -n / (2 * n + 1) },
   lagt: { ...lower, p: one, c: () => -0.5 },
+  jac: { ...lower, p: (n) => Math.sqrt(2 * n + 2), c: zero, b: 2 },
   legt: { ...skew, p: root, diagonal: (n, N) => (n === 0 || n === N - 1 ? 0.5 : 0), noise: 1e-2 },
-  cheb: { ...skew, p: one, diagonal: () => 0, noise: 1e-3, first: Math.SQRT2 },
-  chebii: { ...skew, p: one, diagonal: () => 0, noise: 1e-3 },
+  cheb: { ...skew, p: one, diagonal: zero, noise: 1e-3, first: Math.SQRT2 },
+  chebii: { ...skew, p: one, diagonal: zero, noise: 1e-3 },
 };
 const startOf = (measure: string): Start => starts[measure] ?? { ...lower, p: one, c: one };
 
@@ -92,7 +95,9 @@ export const lssl = defineFamily({
     c: ({ sizes: { N }, options: { init } }) => {
       return (i) => startOf(init).c(i % N);
     },
-    b: () => one,
+    b: ({ options: { init } }) => {
+      return () => startOf(init).b;
+    },
   },
   system: ({ C, D, log_dt, ...rest }, { H, N, M = 1 }) => {
     const own = Object.values(rest).some((values) => values.shape.length === 2);
