@@ -33,6 +33,11 @@ export interface S4Start {
   readonly window?: number;
   /** Step sizes at random in their range (where absent), or evenly spaced; both in the logarithm. */
   readonly delta?: "random" | "even";
+  /**
+   * C at random (where absent), or such that an output is the first coordinate of the basis, of a rule the first stored state. With even step
+   * sizes this is what the published `deterministic` is meant to be; its code takes the exponential of the step sizes twice.
+   */
+  readonly C?: "random" | "first";
   /** Factors of the real and imaginary parts of a rule's poles. */
   readonly scale?: readonly [real: number, imaginary: number];
   /** Whether the real and the imaginary parts of a rule's poles are uniform instead. */
@@ -194,6 +199,7 @@ function settingsOf(options: S4Options, mode: keyof typeof families): Options {
   checkWindow(range.dt_max, init, start.window);
   const given = {
     dt_start: start.delta,
+    C_init: start.C,
     real_transform: transforms.real,
     dt_transform: transforms.delta,
     dt_fast: options.fastDelta,
@@ -212,6 +218,7 @@ function settingsOf(options: S4Options, mode: keyof typeof families): Options {
     B_clip: start.clipB,
     normalize: start.normalize,
     P_scale: start.scaleP,
+    C_systems: start.C === "first" ? options.ssms : undefined,
   };
   const named = mode === "real" ? { init: realInit(options.init), ...given } : { init, ...given, ...pairs };
   const entries = Object.entries({ ...named, ...range });

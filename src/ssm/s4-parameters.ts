@@ -2,8 +2,9 @@
  * What the families `s4`, `s4-diagonal` and `s4-real` share: parameters as the published S4 layer stores them, their options,
  * and how they start. What they mean is in `s4-values.ts`.
  */
+import { bug } from "../ir/error.ts";
 import { complex, type Complex } from "../math/complex.ts";
-import { logUniform } from "../math/random.ts";
+import { logUniform, type Random } from "../math/random.ts";
 import type { InitContext, OptionSpec, ParamSpec } from "./family.ts";
 import { dplrInits, type HalfDplr, poleRules } from "./nplr.ts";
 import { storedValue, transformNames } from "./transforms.ts";
@@ -32,6 +33,11 @@ export const storageOptions = {
     doc: "Whether step sizes start at random or evenly spaced, both in the logarithm.",
     default: "random",
     choices: ["random", "even"],
+  },
+  C_init: {
+    doc: "Whether C starts at random, or reads the first coordinate of the basis, or the first stored state where there is none.",
+    default: "random",
+    choices: ["random", "first"],
   },
   real_transform: { doc: "The map from A_real to -Re lambda.", default: "exp", choices: transformNames },
   dt_transform: { doc: "The map from inv_dt to the step size.", default: "exp", choices: transformNames },
@@ -66,6 +72,7 @@ export const pairOptions = {
   },
   B_scale: { doc: "Factor of the starting B.", default: 1 },
   B_clip: { doc: "Largest |B_n| at the start.", default: 0 },
+  C_systems: { doc: "How many systems a C that reads their first coordinates starts from; one a feature where 0.", default: 0 },
   normalize: { doc: "Whether B starts with a unit response to a constant input.", default: false },
   P_scale: { doc: "Factor of the starting P of the dplr rules.", default: 1 },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
@@ -131,12 +138,26 @@ export const pairStarts = {
   A_imag: (context: InitContext<PairOptions>): Float64Array =>
     Float64Array.from(poles(context), ({ im }) => storedValue(context.options.imag_transform, -im, context.loc)),
   B: (context: InitContext<PairOptions>): Float64Array => interleaved(startingSystems(context, anyRank).flatMap((s) => s.B)),
-  /** Complex normal: each component has variance 1/2. */
-  C:
-    ({ random }: InitContext<PairOptions>): (() => number) =>
-    () =>
-      random.normal() * Math.SQRT1_2,
+  C: (context: InitContext<PairOptions>): Float64Array | (() => number) =>
+    context.options.C_init === "first" ? firstOf(context) : normalC(context),
 } as const;
+
+/** Complex normal: each component has variance 1/2. */
+export const normalC =
+  ({ random }: { readonly random: Random }): (() => number) =>
+  () =>
+    random.normal() * Math.SQRT1_2;
+
+/** The row e_0 in the coordinates of each feature's system: e_0 V, or e_0 itself where there is no V. */
+function firstOf(context: InitContext<PairOptions>): Float64Array {
+  const { Q = 1, G = 1 } = context.sizes;
+  const S = context.options.C_systems === 0 ? G : context.options.C_systems;
+  const systems = startingSystems({ ...context, sizes: { ...context.sizes, S } }, anyRank);
+  const rows = systems.map(({ V, lambda }) =>
+    V === undefined ? lambda.map((_, n) => complex(n === 0 ? 1 : 0)) : V.map((vector) => vector[0] ?? bug("a mode of no coordinates")),
+  );
+  return interleaved(Array.from({ length: Q * G }, (_, i) => rows[(i % G) % S] ?? bug("no system")).flat());
+}
 
 /** How the low-rank part starts. */
 export function startP(context: InitContext<PairOptions>): Float64Array {

@@ -3,10 +3,15 @@ import { describe, expect, expectTypeOf, test } from "vitest";
 import { model, s4, sequence, type S4Options, type Seq, type Tensor } from "../../src/dsl/index.ts";
 import type { Constant, Constants, Graph } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
+import { complex, div, exp, expm1, mul, scale } from "../../src/math/complex.ts";
 import { init } from "../../src/passes/init.ts";
 import { structure } from "../../src/passes/structure.ts";
+import { basisOf } from "../../src/ssm/bases.ts";
+import { bilinear } from "../../src/ssm/discretizations/bilinear.ts";
 import { evaluateSystem } from "../../src/ssm/evaluate.ts";
-import { relativeError } from "../math/golden.ts";
+import { nplr } from "../../src/ssm/nplr.ts";
+import { flatten, relativeError } from "../math/golden.ts";
+import { kernelOf, siso } from "../ssm/runs.ts";
 
 const graphOf = (options: S4Options): Graph =>
   model("m", { u: sequence(4) }, ({ u }) => ({ y: s4(u, { name: "layer", ...options }) })).graph;
@@ -114,6 +119,53 @@ describe("what options mean", () => {
     }));
     const { constants } = init.run({ graph, constants: new Map() }, { seed: 1, note: () => undefined, warn: () => undefined });
     expect(relativeError([...(constants.get("layer.kernel.inv_dt")?.data ?? [])].map(Math.exp), [0.01, 0.1, 1])).toBeLessThan(1e-14);
+  });
+});
+
+describe("C may start such that an output is the first coordinate", () => {
+  const start = { C: "first" } as const;
+  /** x_0 of the basis' own matrices, by the same rule. */
+  const ofBasis = (name: string, delta: number): number[] => {
+    const { A, B } = basisOf(name, 8);
+    return kernelOf(siso(A, B, [1, ...Array.from({ length: 7 }, () => 0)], 0, delta), bilinear, 6);
+  };
+  test.each([
+    ["legs", 1],
+    ["legt", 2],
+    ["fourier", 1],
+  ] as const)("%s: whatever the phases of its eigenvectors", (name, rank) => {
+    // The poles themselves: those of 0 start at 1e-4.
+    const poles = nplr(name, 8, rank).lambda;
+    const own = { A_real: poles.map(({ re }) => -re), A_imag: poles.map(({ im }) => -im), inv_dt: [Math.log(0.1)], D: [0] };
+    const made = kernel({ state: 8, init: name, rank, start, transforms: { real: "none" } }, own);
+    expect(relativeError(made, ofBasis(name, 0.1))).toBeLessThan(1e-12);
+  });
+
+  test("systems of several bases that features share, both directions", () => {
+    const options = { state: 8, init: "hippo", ssms: 2, bidirectional: true, start } as const;
+    const { constants } = init.run(
+      { graph: graphOf(options), constants: new Map() },
+      { seed: 1, note: () => undefined, warn: () => undefined },
+    );
+    const C = constants.get("layer.kernel.C") ?? expect.fail("no C");
+    const first = (name: string): number[] => flatten((nplr(name, 8, 1).V ?? []).map((v) => v[0] ?? complex(NaN)));
+    const rows = [first("legs"), first("fourier"), first("legs"), first("fourier")];
+    expect([...C.data]).toEqual([...rows, ...rows].flat());
+  });
+
+  test("of a rule the first stored state", () => {
+    const made = kernel({ mode: "diagonal", state: 4, init: "diag-inv", start }, { A_imag: [0.3, 2], inv_dt: [Math.log(0.1)], D: [0] });
+    // 2 Re of the response of lambda = -1/2 - 0.3 i to a held impulse
+    const lambda = complex(-0.5, -0.3);
+    const want = steps((k) => 2 * mul(div(expm1(scale(lambda, 0.1)), lambda), exp(scale(lambda, 0.1 * k))).re);
+    expect(relativeError(made, want)).toBeLessThan(1e-14);
+    const real = kernel({ mode: "real", state: 3, start }, { inv_dt: [Math.log(0.1)], D: [0] });
+    expect(
+      relativeError(
+        real,
+        steps((k) => 2 * (1 - Math.exp(-0.1)) * Math.exp(-0.1 * k)),
+      ),
+    ).toBeLessThan(1e-14);
   });
 });
 

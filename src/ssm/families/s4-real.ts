@@ -4,7 +4,7 @@
  */
 import { complex, complexArray } from "../../math/complex.ts";
 import { defineFamily, type Values } from "../family.ts";
-import { channelParams, channelStarts, storageOptions } from "../s4-parameters.ts";
+import { channelParams, channelStarts, normalC, storageOptions } from "../s4-parameters.ts";
 import { s4Rows, skips, stepSizes } from "../s4-values.ts";
 import { storedValue, transformNamed } from "../transforms.ts";
 
@@ -28,10 +28,10 @@ export const s4Real = defineFamily({
       (i) =>
         storedValue(options.real_transform, options.init === "random" ? N * random.uniform() : (i % N) + 1, loc),
     B: () => () => 1,
-    C:
-      ({ random }) =>
-      () =>
-        random.normal() * Math.SQRT1_2,
+    C: (context) => {
+      const { N } = context.sizes;
+      return context.options.C_init === "first" ? (i) => (i % N === 0 ? 1 : 0) : normalC(context);
+    },
     ...channelStarts,
   },
   system: ({ A_real, B, C, inv_dt, D }, sizes, options, { loc }) => {
