@@ -9,6 +9,7 @@ export {
   type ResidualBlockOptions,
   type SequenceDecoderOptions,
   type SequenceModelOptions,
+  type TierLayer,
 } from "./backbone.ts";
 export {
   lruBlock,
@@ -30,7 +31,16 @@ export { mambaModel, type MambaModelOptions } from "./mamba-model.ts";
 export { normalize, scalarLayerNorm, type NormKind } from "./norm.ts";
 export { joinResidual, type ResidualKind } from "./residual.ts";
 export { s4Block, type FinalActivation, type S4BlockOptions, type S4BlockOutput } from "./s4-block.ts";
-export { averagePool, linearPool, linearUnpool, type LinearPoolOptions } from "./pooling.ts";
-export { sashimi, type SashimiOptions, type Tier } from "./sashimi.ts";
+export {
+  averagePool,
+  downsample,
+  linearPool,
+  linearUnpool,
+  type LinearPoolOptions,
+  type Pooling,
+  type PoolKind,
+  type Tier,
+} from "./pooling.ts";
+export { sashimi, type SashimiOptions } from "./sashimi.ts";
 export { s4dBlock, s4Model, type S4dBlockOptions, type S4ModelOptions } from "./s4-model.ts";
 export { s4nd, type S4ndOptions } from "./s4nd.ts";

@@ -1,8 +1,54 @@
 /** Poolings of backbones: fewer steps on the way down, and the steps back on the way up, one block later. */
 import { linear, type LinearOptions } from "../dsl/layers.ts";
 import { add, mul } from "../dsl/pointwise.ts";
-import { ofWidth, pack, sample, unpack } from "../dsl/shape.ts";
-import type { Blocks, Packed, Sampled, Sequence, Tensor, Unpacked, WithWidth } from "../dsl/tensor.ts";
+import { ofWidth, pack, repeat, sample, unpack } from "../dsl/shape.ts";
+import type { AnyTensor, Blocks, Packed, Sampled, Sequence, Tensor, Unpacked, WithWidth } from "../dsl/tensor.ts";
+import { fail, scope, type Named } from "../dsl/trace.ts";
+
+/** A sequence whose rate and channels are data, so that the type checker knows neither. */
+export type Tier = Tensor<Sequence>;
+
+/**
+ * What becomes of every `by` steps: `sample`: their first; `average`: their mean, with an `expand` a linear map of it;
+ * `linear`: a linear map of all their channels.
+ */
+export type PoolKind = "sample" | "average" | "linear";
+
+/** A pooling as data. */
+export interface Pooling {
+  readonly kind: PoolKind;
+  /** Steps that become one. */
+  readonly by: number;
+  /** How many times as many channels the result has, each side by side `expand` times where no map makes them; 1 where absent. */
+  readonly expand?: number;
+}
+
+/**
+ * The pooling of that kind.
+ * Shapes: `linear.weight` `[expand H, H]` (`average`), `[expand H, H by]` (`linear`), `linear.bias` `[expand H]`.
+ * Throws: CompileError `bad-width`.
+ * Source: state-spaces/s4, src/models/sequence/modules/pool.py, without its layers that come back up.
+ */
+export function downsample<S extends Sequence>(x: Tensor<S>, { kind, by, expand }: Pooling, { name = "" }: Named = {}): Tier {
+  const times = expand ?? 1;
+  if (!Number.isInteger(times) || times < 1) fail("bad-width", `an expand of ${times}`, "give a whole number, at least 1");
+  const width = times * x.shape.H;
+  return scope(name, (): AnyTensor => {
+    switch (kind) {
+      case "sample":
+        return repeated(sample(x, by), times);
+      case "average": {
+        const mean = averagePool(x, by);
+        return expand === undefined ? mean : linear(mean, { width, name: "linear" });
+      }
+      case "linear":
+        return linearPool(x, { by, width, name: "linear" });
+    }
+  }) as Tier;
+}
+
+/** Every channel `times` times. */
+const repeated = <S extends Sequence>(x: Tensor<S>, times: number): AnyTensor => (times === 1 ? x : repeat(x, 1, times));
 
 /**
  * The mean of every `by` steps.

@@ -4,13 +4,10 @@
  */
 import { layerNorm, linear } from "../dsl/layers.ts";
 import { add, gelu } from "../dsl/pointwise.ts";
-import type { AnyTensor, Blocks, Seq, Sequence, Tensor } from "../dsl/tensor.ts";
+import type { AnyTensor, Blocks, Seq, Tensor } from "../dsl/tensor.ts";
 import { fail, scope, type Named } from "../dsl/trace.ts";
-import { linearPool, linearUnpool } from "./pooling.ts";
+import { linearPool, linearUnpool, type Tier } from "./pooling.ts";
 import { s4Block } from "./s4-block.ts";
-
-/** A sequence of a tier: the poolings are data, so that the type checker knows neither its rate nor its channels. */
-export type Tier = Tensor<Sequence>;
 
 /** Options of `sashimi`. */
 export interface SashimiOptions extends Named {

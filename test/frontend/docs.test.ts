@@ -12,8 +12,8 @@ const blocks = readFileSync("docs/blocks.md", "utf8");
 const pages = page + readFileSync("docs/checkpoints.md", "utf8") + blocks;
 const models = [...pages.matchAll(/```ts\n([^]*?)```/g)].map((m) => m[1] ?? "").filter((text) => text.includes("export default"));
 
-test("there are nine models", () => {
-  expect(models).toHaveLength(9);
+test("there are ten models", () => {
+  expect(models).toHaveLength(10);
 });
 
 test.each(models)("a model of the pages loads: %#", async (text) => {

@@ -1,6 +1,17 @@
 /** The blocks of recurve/models with random weights, against the same in plain loops, in float64 and in every mode of the device. */
 import { describe, expect, test } from "vitest";
-import { linear as linearLayer, model, scope, sequence, silu } from "../../src/dsl/index.ts";
+import {
+  concat,
+  first,
+  last,
+  linear as linearLayer,
+  lru as lruLayer,
+  mean as meanOver,
+  model,
+  scope,
+  sequence,
+  silu,
+} from "../../src/dsl/index.ts";
 import { complex, type Complex, div, expm1, mul, scale } from "../../src/math/complex.ts";
 import { entry, identity, matrix, matrixOf, multiply } from "../../src/math/matrix.ts";
 import { solve } from "../../src/math/solve.ts";
@@ -14,7 +25,9 @@ import {
   sequenceModel,
   type GatedActivation,
   type NormKind,
+  type PoolKind,
   type ResidualKind,
+  type Tier,
 } from "../../src/models/index.ts";
 import { expectMeaning, expectOnDevice, type Case } from "./golden.ts";
 import {
@@ -58,13 +71,15 @@ function s5(w: Weights, name: string, x: Rows, P: number): Rows {
 }
 
 function lru(w: Weights, name: string, x: Rows, N: number): Rows {
+  const width = x[0]?.length ?? 0;
   const lambda = Array.from({ length: N }, (_, n) =>
     exp(complex(-Math.exp(w.at(`${name}.nu_log`, n)), Math.exp(w.at(`${name}.theta_log`, n)))),
   );
   return recurrence(
     x,
     lambda,
-    (n, h) => scale(complex(w.at(`${name}.B_re`, n * H + h), w.at(`${name}.B_im`, n * H + h)), Math.exp(w.at(`${name}.gamma_log`, n))),
+    (n, h) =>
+      scale(complex(w.at(`${name}.B_re`, n * width + h), w.at(`${name}.B_im`, n * width + h)), Math.exp(w.at(`${name}.gamma_log`, n))),
     (h, n) => complex(w.at(`${name}.C_re`, h * N + n), w.at(`${name}.C_im`, h * N + n)),
     (h) => w.at(`${name}.D`, h),
   );
@@ -209,6 +224,54 @@ const backboneCases = (
   ),
 ]);
 
+/** The means of blocks of so many steps. */
+const means = (x: Rows, by: number): Rows =>
+  stepsOf(x, by).map((_, t) => (x[0] ?? []).map((_v, h) => mean(x.slice(by * t, by * (t + 1)).map((row) => row[h] ?? Number.NaN))));
+const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
+const stepsOf = (x: Rows, by: number): Rows => x.filter((_, t) => t % by === 0);
+const poolings: Readonly<Record<PoolKind, (w: Weights, name: string, x: Rows, by: number, expand: number | undefined) => Rows>> = {
+  sample: (_w, _name, x, by, expand = 1) => stepsOf(x, by).map((row) => row.flatMap((v) => Array.from({ length: expand }, () => v))),
+  average: (w, name, x, by, expand) => (expand === undefined ? means(x, by) : linear(w, `${name}.linear`, means(x, by))),
+  linear: (w, name, x, by) => {
+    const packed = stepsOf(x, by).map((row, t) =>
+      row.flatMap((_, h) => x.slice(by * t, by * (t + 1)).map((step) => step[h] ?? Number.NaN)),
+    );
+    return linear(w, `${name}.linear`, packed);
+  },
+};
+
+/** Both ends and the mean of what is left of a sequence, so that a case has an output without its rate. */
+const ends = (y: Tier) => concat(first(y), last(y), meanOver(y));
+
+const pooledCases = (
+  [
+    [{ kind: "sample", by: 2 }, 2, true, 1],
+    [{ kind: "sample", by: 3, expand: 2 }, 1, false, 1],
+    [{ kind: "average", by: 2 }, 2, false, 1],
+    [{ kind: "average", by: 2, expand: 2 }, 1, true, 2],
+    [{ kind: "linear", by: 2, expand: 2 }, 2, true, 1],
+  ] as const
+).map(([pool, layers, prenorm, repeat]): [string, Case] => [
+  `sequenceModel, ${pool.kind} of ${pool.by} ${"expand" in pool ? "to more channels " : ""}behind every ${repeat} of ${layers * repeat} blocks`,
+  blockCase(
+    H,
+    (x) =>
+      ends(sequenceModel(x, { layers, repeat, prenorm, pool, layer: (z) => lruLayer(z, { state: 3, radius: [0.3, 0.9], name: "lru" }) })),
+    (w, x) => {
+      let y = x;
+      for (let i = 0; i < layers * repeat; i++) {
+        const name = `layers.${i}`;
+        const z = prenorm ? layerNorm(w, `${name}.norm.norm`, y) : y;
+        const joined = sum(y, lru(w, `${name}.layer.lru`, z, 3));
+        y = prenorm ? joined : layerNorm(w, `${name}.norm.norm`, joined);
+        if ((i + 1) % repeat === 0) y = poolings[pool.kind](w, `${name}.pool`, y, pool.by, "expand" in pool ? pool.expand : undefined);
+      }
+      if (prenorm) y = layerNorm(w, "norm.norm", y);
+      return [[...(y[0] ?? []), ...(y.at(-1) ?? []), ...(means(y, y.length)[0] ?? [])]];
+    },
+  ),
+]);
+
 const bothWays = blockCase(
   H,
   (x) => {
@@ -245,6 +308,7 @@ const cases: readonly (readonly [string, Case, readonly string[]])[] = [
   ["gssBlock", gssCase, all],
   ["lsslBlock", lsslCase, ["convolution", "recurrence"]],
   ...backboneCases.map(([name, c]) => [name, c, one] as const),
+  ...pooledCases.map(([name, c]) => [name, c, all] as const),
   ["residualBlock of two layers", bothWays, one],
   ...decoders.map(([name, c], i) => [name, c, i === 3 ? all : one] as const),
 ];

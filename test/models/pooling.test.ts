@@ -1,12 +1,16 @@
 /** Poolings of backbones against their definitions. */
 import { expect, test } from "vitest";
 import { compileGraph } from "../../src/compile.ts";
-import { add, first, last, linear, model, sample, sequence } from "../../src/dsl/index.ts";
+import { add, first, last, linear, model, s4d, sample, sequence } from "../../src/dsl/index.ts";
 import type { Constants } from "../../src/ir/graph.ts";
-import { averagePool, linearPool, linearUnpool } from "../../src/models/index.ts";
+import { interpret } from "../../src/ir/interpret.ts";
+import { averagePool, downsample, linearPool, linearUnpool, sequenceModel } from "../../src/models/index.ts";
+import { init } from "../../src/passes/init.ts";
+import { evaluateSystem } from "../../src/ssm/evaluate.ts";
 import { numbers } from "../kernels/program.ts";
 import { errorOf, loadCompiled, toInputs } from "../setup/execute.ts";
 import { sharedDevice } from "../setup/shared-device.ts";
+import { cutInputs } from "../setup/tensors.ts";
 
 const [L, H] = [12, 3];
 const u = numbers([1, L, H], 4);
@@ -52,6 +56,32 @@ test("linearPool reads channel h of the block's step s at h by + s; linearUnpool
   const whole = (t: number): number => [0, 1, 2].reduce((sum, h) => sum + 10 ** (2 * h) * at(t, h) + 10 ** (2 * h + 1) * at(t + 1, h), 0);
   const data = Float64Array.from({ length: L }, (_, t) => (t < 2 ? 0 : t % 2 === 0 ? whole(t - 2) : at(t - 2, 0)));
   expect(errorOf(y, new Map([["y", { shape: [1, L, 1], data }]]))).toBeLessThan(1e-6);
+});
+
+test("a stream of a pooled backbone knows at every step what its whole blocks give", async () => {
+  const { graph } = model("pooled", { u: sequence(H) }, ({ u: x }) => {
+    const pool = { kind: "linear", by: 2, expand: 2 } as const;
+    return { y: last(sequenceModel(x, { layers: 2, pool, layer: (z) => s4d(z, { state: 4, delta: [0.1, 0.5] }) })) };
+  });
+  const { constants } = init.run({ graph, constants: new Map() }, { seed: 3, note: () => {}, warn: () => {} });
+  const inputs = (from: number, to: number): Constants => cutInputs(graph, new Map([["u", u]]), from, to);
+  const compiled = await compileGraph(graph, constants, { maxLength: 16 });
+  const stream = await (await loadCompiled(compiled, { device: await sharedDevice() })).stream();
+  for (const [from, to] of [
+    [0, 5],
+    [5, 6],
+    [6, 11],
+    [11, 12],
+  ] as const) {
+    const found = await stream.push(toInputs(compiled, inputs(from, to)));
+    const whole = interpret(graph, constants, inputs(0, to - (to % 4)), { systems: evaluateSystem }).outputs;
+    expect(errorOf(found, whole)).toBeLessThan(1e-5);
+  }
+});
+
+test("an expand that is no number of channels is refused", () => {
+  const build = () => model("m", { u: sequence(H) }, ({ u: x }) => ({ y: last(downsample(x, { kind: "sample", by: 2, expand: 0.5 })) }));
+  expect(build).toThrowError(expect.objectContaining({ code: "bad-width" }));
 });
 
 test("a pooled sequence joins the one it came from by its rate, which the types know", () => {
