@@ -83,7 +83,9 @@ export {
 export {
   concat,
   first,
+  firstSteps,
   last,
+  lastSteps,
   max,
   mean,
   ofWidth,

@@ -12,6 +12,7 @@ import {
   type Sequence,
   type Tensor,
   type Unpacked,
+  type Vec,
   type WithWidth,
 } from "./tensor.ts";
 import { fail, here, trace, valueOf } from "./trace.ts";
@@ -38,6 +39,22 @@ export const max: Pool = pool("max");
 export const last: Pool = pool("last");
 /** The first time step. */
 export const first: Pool = pool("first");
+
+const severalSteps =
+  (kind: "last" | "first") =>
+  <S extends Sequence>(x: Tensor<S>, steps: number): Tensor<Vec<number>> => {
+    const running = trace();
+    return makeTensor({ H: x.shape.H * steps }, running.builder.pool(valueOf(x), kind, here(), steps), running);
+  };
+
+/**
+ * The last `steps` time steps side by side in the order of time: channel h of the i-th is channel i H + h; in a stream those of the steps so far.
+ * Zeros where there were fewer.
+ * Throws: CompileError `shape-mismatch`.
+ */
+export const lastSteps = severalSteps("last");
+/** The first `steps` time steps, laid out as those of `lastSteps`; in a stream zeros for those that have not come. */
+export const firstSteps = severalSteps("first");
 
 /**
  * Consecutive parts of the channels.

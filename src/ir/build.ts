@@ -30,7 +30,8 @@ export interface GraphBuilder {
   readonly map: (expr: Expr, args: readonly ValueId[], loc?: Loc) => ValueId;
   readonly matmul: (x: ValueId, w: ValueId, outName?: string, loc?: Loc) => ValueId;
   readonly norm: (x: ValueId, kind: NormNode["kind"], eps: number, loc?: Loc, groups?: number) => ValueId;
-  readonly pool: (x: ValueId, kind: PoolNode["kind"], loc?: Loc) => ValueId;
+  /** `steps`: so many of the last or the first. */
+  readonly pool: (x: ValueId, kind: PoolNode["kind"], loc?: Loc, steps?: number) => ValueId;
   /** `args`: x, then what the form says. */
   readonly ssm: (form: SsmForm, args: readonly ValueId[], loc?: Loc) => ValueId;
   readonly conv: (x: ValueId, w: ValueId, loc?: Loc, axis?: Axis) => ValueId;
@@ -80,7 +81,10 @@ export function graphBuilder(name: string): GraphBuilder {
       const node = { op: "norm", kind, eps, ...(groups === 1 ? {} : { groups }), args: [x], loc } as const;
       return add({ ...node, type: inferType(node, types([x])) });
     },
-    pool: (x, kind, loc) => add({ op: "pool", kind, args: [x], loc, type: inferType({ op: "pool", kind, args: [x], loc }, types([x])) }),
+    pool: (x, kind, loc, steps = 1) => {
+      const node = { op: "pool", kind, ...(steps === 1 ? {} : { steps }), args: [x], loc } as const;
+      return add({ ...node, type: inferType(node, types([x])) });
+    },
     ssm: (form, args, loc) => add({ op: "ssm", form, args, loc, type: inferType({ op: "ssm", form, args, loc }, types(args)) }),
     conv: (x, w, loc, axis) =>
       add({ op: "conv", axis, args: [x, w], loc, type: inferType({ op: "conv", args: [x, w], loc }, types([x, w])) }),

@@ -81,6 +81,11 @@ export interface NormNode extends Anchor {
 export interface PoolNode extends Anchor {
   readonly op: "pool";
   readonly kind: "mean" | "max" | "last" | "first";
+  /**
+   * Of `last` and `first`: so many steps side by side in the order of time, channel h of the i-th at i H + h, zeros where there
+   * was no step; one step where absent.
+   */
+  readonly steps?: number | undefined;
 }
 /** A linear state space model on every channel of x `[B L H]`; args: x, then what `form` says. */
 export interface SsmNode extends Anchor {

@@ -10,6 +10,7 @@ import {
   type MatmulNode,
   type Node,
   type PackNode,
+  type PoolNode,
   rateOf,
   type RepeatNode,
   type RotateNode,
@@ -143,6 +144,15 @@ function resampled(x: TensorType, node: Untyped<PackNode> | Untyped<UnpackNode>)
     mismatch(`unpack of ${formatDims(x.dims)} by ${by} splits its channels`, `make the channels a multiple of ${by}`, node.loc);
   const size = lengthAt(rate);
   return { dtype: x.dtype, dims: x.dims.map((d, i) => (i === 1 ? { ...d, size } : i === 2 ? { ...d, size: width } : d)) };
+}
+
+function poolType({ kind, steps = 1, loc }: Untyped<PoolNode>, x: TensorType): TensorType {
+  needSequence(x, "pooling over L", loc);
+  if (!Number.isInteger(steps) || steps < 1) mismatch(`pooling to ${steps} steps`, "give a whole number of steps, at least 1", loc);
+  if (steps > 1 && (kind === "mean" || kind === "max"))
+    mismatch(`a ${kind} of ${steps} steps`, "only the last and the first steps can be several", loc);
+  const dims = x.dims.filter(({ size }) => !isLength(size));
+  return { dtype: "f32", dims: dims.map((d) => (typeof d.size === "number" ? { ...d, size: d.size * steps } : d)) };
 }
 
 function attentionType(node: Untyped<AttentionNode>, args: readonly TensorType[]): TensorType {
@@ -327,8 +337,7 @@ function baseType(
       return { dtype: "f32", dims: x.dims };
     }
     case "pool":
-      needSequence(x, "pooling over L", node.loc);
-      return { dtype: "f32", dims: x.dims.filter((d) => !isLength(d.size)) };
+      return poolType(node, x);
     case "ssm":
       return ssmType(node.form, args, node.loc);
     case "conv": {

@@ -33,6 +33,7 @@ import {
   pack,
   pointwise,
   pool,
+  poolSteps,
   product,
   reverse,
   shapeOf,
@@ -68,7 +69,8 @@ export type SystemEvaluator = (
  * - ssm of a family that is one system of all channels `[B][2 n + (0: real, 1: imaginary)]`: x_n after the last step
  * - conv `[B][K-1][H]`: the last K-1 inputs, oldest first
  * - attention `[B][n][keys, values]`: those of the steps so far, of a window its last ones, keys turned to their places
- * - pool `[B][H]`: mean: the running sum; max: the running maximum; last, first: that value
+ * - pool `[B][H]`: mean: the running sum; max: the running maximum; last, first: that value; of several steps `[B][steps][H]`:
+ *   step t at t mod steps
  * - selective ssm `[B][n][H P]`: S after the last step
  * - cumulate `[B][H]`: its last value
  * - pack `[B][by][H]`: the steps of its block, those still to come of no meaning
@@ -181,7 +183,7 @@ function anchor(run: Run, node: AnchorNode, id: ValueId, args: readonly Value[])
       norm(x, y, node.kind, node.eps, node.groups);
       break;
     case "pool":
-      run.after.set(id, pool(span, x, y, node.kind, before));
+      run.after.set(id, node.steps === undefined ? pool(span, x, y, node.kind, before) : poolSteps(span, x, y, node, before));
       break;
     case "conv":
       if (node.axis === undefined) run.after.set(id, conv(span, x, at(args, 1), y, before));

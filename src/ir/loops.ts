@@ -4,7 +4,7 @@
  */
 import { bug } from "./error.ts";
 import { scalarDef, type Expr } from "./expr.ts";
-import { rateOf, type Axis, type Constant, type Dim } from "./graph.ts";
+import { rateOf, type Axis, type Constant, type Dim, type PoolNode } from "./graph.ts";
 
 /** x_t = Abar x_{t-1} + Bbar u_t, y_t = C x_t + D u_t, as the stage `discrete` of `SsmForm` lays it out. */
 export type DiscreteSystem = DiagonalSystem | DenseSystem | DplrSystem;
@@ -132,6 +132,29 @@ export function pool(
   }
   const count = span.position + L;
   for (let i = 0; i < state.length && count > 0; i++) y.data[i] = num(state, i) / (kind === "mean" ? count : 1);
+  return state;
+}
+
+/** The last or the first `steps` since the stream began, zeros where there were none; gives them, step t at t mod steps. */
+export function poolSteps(
+  { B, L, position }: Span,
+  x: Value,
+  y: Value,
+  { kind, steps = 1 }: Pick<PoolNode, "kind" | "steps">,
+  before: Float64Array | undefined,
+): Float64Array {
+  const H = last(x.shape);
+  const state = before?.slice() ?? new Float64Array(B * steps * H);
+  for (let b = 0; b < B; b++)
+    for (let t = 0; t < L; t++)
+      for (let h = 0; h < H; h++)
+        if (kind === "last" || position + t < steps)
+          state[(b * steps + ((position + t) % steps)) * H + h] = num(x.data, (b * L + t) * H + h);
+  const oldest = kind === "last" ? position + L : 0;
+  for (let i = 0; i < state.length; i++) {
+    const [row, h] = [Math.floor(i / H), i % H];
+    y.data[i] = num(state, (row - (row % steps) + ((oldest + row) % steps)) * H + h);
+  }
   return state;
 }
 

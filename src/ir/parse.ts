@@ -212,7 +212,14 @@ const parsers: { readonly [K in Op]: (c: Cursor, type: TensorType) => Node } = {
     args: c.values(),
     post: undefined,
   }),
-  pool: (c, type) => ({ op: "pool", type, kind: c.oneOf(["mean", "max", "last", "first"]), args: c.values(), post: undefined }),
+  pool: (c, type) => ({
+    op: "pool",
+    type,
+    kind: c.oneOf(["mean", "max", "last", "first"]),
+    ...(c.tries("steps=") ? { steps: c.number64() } : {}),
+    args: c.values(),
+    post: undefined,
+  }),
   ssm: (c, type) => ({ op: "ssm", type, form: parseForm(c), args: c.values(), post: undefined }),
   conv: (c, type) => ({ op: "conv", type, ...(c.tries("axis=") ? { axis: parseAxis(c) } : {}), args: c.values(), post: undefined }),
   attention: (c, type) => ({

@@ -91,7 +91,7 @@ const attributePrinters: { readonly [K in Op]: (node: NodeOf<K>) => string[] } =
   map: (node) => [`{${printExpr(node.expr)}}`],
   matmul: (node) => (node.parts === 1 ? [] : [`parts=${node.parts}`]),
   norm: (node) => [node.kind, `eps=${printNumber(node.eps)}`, ...(node.groups === undefined ? [] : [`groups=${node.groups}`])],
-  pool: (node) => [node.kind],
+  pool: (node) => [node.kind, ...(node.steps === undefined ? [] : [`steps=${node.steps}`])],
   ssm: (node) => printForm(node.form),
   conv: (node) => (node.axis === undefined ? [] : [`axis=${node.axis.size}`, `stride=${node.axis.stride}`]),
   attention: ({ heads, kvHeads, scale, window, rope }) => [

@@ -1,9 +1,10 @@
 /** Stacks of residual blocks around any layer, and what reads numbers off their end. */
 import { linear } from "../dsl/layers.ts";
-import { concat, first, last, mean } from "../dsl/shape.ts";
+import { concat, first, firstSteps, last, lastSteps, mean } from "../dsl/shape.ts";
+import { hippoLegs } from "../dsl/hippo.ts";
 import { mat } from "../dsl/entries.ts";
 import { ssm } from "../dsl/ssm.ts";
-import type { AnyTensor, Pooled, Seq, Sequence, Tensor, Vec } from "../dsl/tensor.ts";
+import type { AnyTensor, Channels, Pooled, Seq, Sequence, Tensor, Vec } from "../dsl/tensor.ts";
 import { scope, type Named } from "../dsl/trace.ts";
 import { normalize, type NormKind } from "./norm.ts";
 import { downsample, type Pooling, type Tier } from "./pooling.ts";
@@ -113,29 +114,43 @@ function stack(x: Inner, options: InnerOptions & Stages): Inner {
   });
 }
 
+/** What a `sequenceDecoder` decodes: the last step, the first, the mean of all steps so far, or their sum. */
+export type DecoderMode = "last" | "first" | "pool" | "sum";
+
 /** Options of `sequenceDecoder`. */
-export interface SequenceDecoderOptions<O extends number> extends Named {
+export interface SequenceDecoderOptions<O extends number, K extends number = number> extends Named {
   readonly outputs: O;
-  /** What is decoded: the last step (where absent), the first, the mean of all, or their sum. */
-  readonly mode?: "last" | "first" | "pool" | "sum";
+  /** `last` where absent. */
+  readonly mode?: DecoderMode;
+  /** Steps that are decoded: the last ones, in mode `first` the first; 1 where absent. The published `l_output`. */
+  readonly steps?: K;
 }
 
 /**
- * One vector for a sequence, and a linear map of it.
+ * A linear map of one step of a sequence, or of several side by side in the order of time: output o of the i-th is channel
+ * i outputs + o. Of a mean or a sum, those of all steps up to each of the last. A stream decodes what it has read so far, after
+ * every push: its last steps move on with it, and of its first ones those to come are 0, as are all that a sequence is too short for.
  * Shapes: `output_transform.weight` `[outputs H]`, `output_transform.bias` `[outputs]`.
- * Source: state-spaces/s4, src/tasks/decoders.py, of one step.
+ * Throws: CompileError `shape-mismatch`.
+ * Source: state-spaces/s4, src/tasks/decoders.py, whose means of several steps are divided by counts of channels instead of steps.
  */
-export function sequenceDecoder<S extends Sequence, const O extends number>(
+export function sequenceDecoder<S extends Sequence, const O extends number, const K extends number = 1>(
   x: Tensor<S>,
-  { outputs, mode = "last", name = "" }: SequenceDecoderOptions<O>,
-): Tensor<Vec<O>> {
-  return scope(name, () => linear(restricted(x, mode), { width: outputs, name: "output_transform" }));
+  { outputs, mode = "last", steps, name = "" }: SequenceDecoderOptions<O, K>,
+): Tensor<Vec<K extends 1 ? O : number>> {
+  const decode = <T extends Channels>(y: Tensor<T>): AnyTensor => linear(y, { width: outputs, name: "output_transform" });
+  const decoded = scope(name, () => {
+    if (steps === undefined || steps === 1) return decode(one(x, mode));
+    const all = decode(upToEach(x, mode) as Inner) as Inner;
+    return mode === "first" ? firstSteps(all, steps) : lastSteps(all, steps);
+  });
+  return decoded as Tensor<Vec<K extends 1 ? O : number>>;
 }
 
 /** The sum of all steps so far: a state that keeps what it has. */
 const runningSum = ssm("sum", { state: 1 }, () => ({ A: mat([[0]]), B: mat([[1]]), C: mat([[1]]) }));
 
-function restricted<S extends Sequence>(x: Tensor<S>, mode: "last" | "first" | "pool" | "sum"): Tensor<Pooled<S>> {
+function one<S extends Sequence>(x: Tensor<S>, mode: DecoderMode): Tensor<Pooled<S>> {
   switch (mode) {
     case "last":
       return last(x);
@@ -145,5 +160,19 @@ function restricted<S extends Sequence>(x: Tensor<S>, mode: "last" | "first" | "
       return mean(x);
     case "sum":
       return last(runningSum(x));
+  }
+}
+
+/** What the mode says of the steps up to each. */
+function upToEach<S extends Sequence>(x: Tensor<S>, mode: DecoderMode): AnyTensor {
+  switch (mode) {
+    case "last":
+    case "first":
+      return x;
+    case "pool":
+      // m_k = m_{k-1} + (x_k - m_{k-1}) / k: the memory of one coefficient, by forward Euler.
+      return hippoLegs(x, { state: 1, alpha: 0 });
+    case "sum":
+      return runningSum(x);
   }
 }

@@ -6,6 +6,7 @@ export {
   sequenceDecoder,
   sequenceModel,
   type BlockLayer,
+  type DecoderMode,
   type ResidualBlockOptions,
   type SequenceDecoderOptions,
   type SequenceModelOptions,

@@ -156,8 +156,8 @@ const reverses: Rule = (node, nodes) => {
     const source = nodes[node.args[0] ?? 0];
     return source?.op === "reverse" ? source.args[0] : undefined;
   }
-  /** pool last (reverse x)  ->  pool first x, and the other way round; sums and maxima know no order */
-  if (node.op === "pool") {
+  /** pool last (reverse x)  ->  pool first x, and the other way round; sums and maxima know no order, several steps have one */
+  if (node.op === "pool" && node.steps === undefined) {
     const [x = 0] = node.args;
     const source = nodes[x];
     if (source?.op !== "reverse") return undefined;

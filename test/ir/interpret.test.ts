@@ -84,6 +84,31 @@ describe("the meaning of each op", () => {
     expect(evaluate(lines, {}, { u: u(1, 2, 3, 4) }).y).toEqual([2, 1, 2, 4, 3, 4]);
   });
   const twoRates = `${input}\n%1: [B L/2 H=4] = pack by=2 %0`;
+  test("pool of several steps: in the order of time, zeros where there are none; in a stream of those so far", () => {
+    const graph = parseGraph(
+      `graph g {\n${input}\n%1: [B H=6] = pool last steps=3 %0\n%2: [B H=6] = pool first steps=3 %0\nreturn last: %1, first: %2\n}`,
+    );
+    let state = emptyState;
+    const push = (...data: number[]) => {
+      const next = interpret(graph, new Map(), new Map([["u", { shape: [1, data.length / 2, 2], data: Float64Array.from(data) }]]), {
+        state,
+      });
+      state = next.state;
+      return ["last", "first"].map((name) => [...(next.outputs.get(name)?.data ?? [])]);
+    };
+    expect(push(1, 10)).toEqual([
+      [0, 0, 0, 0, 1, 10],
+      [1, 10, 0, 0, 0, 0],
+    ]);
+    expect(push(2, 20, 3, 30, 4, 40)).toEqual([
+      [2, 20, 3, 30, 4, 40],
+      [1, 10, 2, 20, 3, 30],
+    ]);
+    expect(push(5, 50)).toEqual([
+      [3, 30, 4, 40, 5, 50],
+      [1, 10, 2, 20, 3, 30],
+    ]);
+  });
   test("pack: two steps become one, channel by channel; a block that is not full waits", () => {
     const got = evaluate(twoRates, {}, { u: u(1, 10, 2, 20, 3, 30) });
     expect(got.y).toEqual([1, 2, 10, 20]);

@@ -131,6 +131,7 @@ function node(op: Op): fc.Arbitrary<Node> {
         ...anchor,
         op: fc.constant(op),
         kind: fc.constantFrom("mean" as const, "max" as const, "last" as const, "first" as const),
+        steps: fc.option(size, { nil: undefined }),
       });
     case "ssm":
       return fc.record({ ...anchor, op: fc.constant(op), form });

@@ -87,6 +87,8 @@ describe("verifyGraph", () => {
       "dim L is L/2 in [B L/2 H=2] and L in [B L H=2]",
     ],
     ["a step that its block has not", `${u}\n%1: [B L/2 H=2] = pack by=2 only=2 %0\nreturn y: %1`, "step 2 of blocks of 2"],
+    ["a mean of several steps", `${u}\n%1: [B H=4] = pool mean steps=2 %0\nreturn y: %1`, "a mean of 2 steps"],
+    ["a pooling to no steps", `${u}\n%1: [B H=2] = pool last steps=0 %0\nreturn y: %1`, "pooling to 0 steps"],
     ["an unpack beyond the input's rate", `${u}\n%1: [B L H=1] = unpack by=2 %0\nreturn y: %1`, "gives more steps than the input has"],
     [
       "an unpack of channels that do not split",

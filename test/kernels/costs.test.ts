@@ -11,11 +11,13 @@ import {
   concat,
   conv,
   embed,
+  firstSteps,
   gatedLinearAttention,
   gelu,
   glu,
   hippoLegs,
   last,
+  lastSteps,
   layerNorm,
   linear,
   max,
@@ -111,6 +113,7 @@ const ops: Readonly<Record<string, Model>> = {
     return { y: linear(y, { width: 40, bias: false }), z: glu(y, { width: 16 }), m: linear(layerNorm(mean(u, "L")), { width: 10 }) };
   }),
   maximum: model("max", { u: sequence(6) }, ({ u }) => ({ y: max(u, "L") })),
+  "several steps": model("steps", { u: sequence(32) }, ({ u }) => ({ y: silu(lastSteps(silu(u), 20)), z: firstSteps(sample(u, 2), 90) })),
   convolution: model("conv", { u: sequence(32) }, ({ u }) => ({ y: silu(conv(silu(u), { width: 4, causal: true })) })),
   "convolution of many taps": model("long", { u: sequence(8) }, ({ u }) => ({ y: silu(conv(silu(u), { width: 150, bias: false })) })),
   attention: model("attention", { u: sequence(64) }, ({ u }) => {

@@ -23,6 +23,7 @@ import {
   s5Layer,
   sequenceDecoder,
   sequenceModel,
+  type DecoderMode,
   type GatedActivation,
   type NormKind,
   type PoolKind,
@@ -302,6 +303,31 @@ const decoders = (
   ),
 ]);
 
+/** What each mode makes of the steps up to t. */
+const upTo: Readonly<Record<DecoderMode, (x: Rows, t: number) => readonly number[]>> = {
+  last: (x, t) => x[t] ?? [],
+  first: (x, t) => x[t] ?? [],
+  pool: (x, t) => means(x.slice(0, t + 1), t + 1)[0] ?? [],
+  sum: (x, t) => (means(x.slice(0, t + 1), t + 1)[0] ?? []).map((v) => v * (t + 1)),
+};
+
+const manyDecoders = (Object.keys(upTo) as DecoderMode[]).map((mode): [string, Case, readonly string[]] => [
+  `sequenceDecoder ${mode} of several steps`,
+  blockCase(
+    H,
+    (x) => sequenceDecoder(x, { outputs: 3, mode, steps: 5 }),
+    (w, x) => [
+      linear(
+        w,
+        "output_transform",
+        [0, 1, 2, 3, 4].map((i) => upTo[mode](x, mode === "first" ? i : x.length - 5 + i)),
+      ).flat(),
+    ],
+  ),
+  // Means up to each step are a memory of its own kind, which alone has no convolution.
+  { last: one, first: one, sum: all, pool: ["recurrence", "scan"] }[mode],
+]);
+
 const cases: readonly (readonly [string, Case, readonly string[]])[] = [
   ...s5Cases.map(([name, c]) => [name, c, all] as const),
   ["lruBlock", lruCase, all],
@@ -310,6 +336,7 @@ const cases: readonly (readonly [string, Case, readonly string[]])[] = [
   ...backboneCases.map(([name, c]) => [name, c, one] as const),
   ...pooledCases.map(([name, c]) => [name, c, all] as const),
   ["residualBlock of two layers", bothWays, one],
+  ...manyDecoders,
   ...decoders.map(([name, c], i) => [name, c, i === 3 ? all : one] as const),
 ];
 

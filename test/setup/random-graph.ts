@@ -224,7 +224,7 @@ const table: { readonly [K in Step]: (s: Scene) => ValueId } = {
       param(s, channels(widthOf(s, x)), 1),
     ]);
   },
-  pool: (s) => s.b.pool(sequence(s), poolKinds[s.int(4)] ?? "mean"),
+  pool: (s) => pool(s, sequence(s)),
   diagonal: (s) => diagonal(s, sequence(s)),
   dense: (s) => dense(s, sequence(s)),
   conv: (s) => {
@@ -243,7 +243,7 @@ const table: { readonly [K in Step]: (s: Scene) => ValueId } = {
     const [by, again] = packed(s.pick);
     const low = layer(s, s.b.pack(x, by, s.int(4) === 0 ? s.int(by) : undefined));
     const lowest = s.b.unpack(linear(s, layer(s, s.b.pack(low, again)), again * 2), again);
-    if (s.int(6) === 0) return s.b.pool(low, poolKinds[s.int(4)] ?? "mean");
+    if (s.int(6) === 0) return pool(s, low);
     const both = s.b.map(call("add", arg(0), arg(1)), [linear(s, low, 2), lowest]);
     return s.b.unpack(linear(s, layer(s, both), by * (1 + s.int(s.maxH))), by);
   },
@@ -254,6 +254,12 @@ const table: { readonly [K in Step]: (s: Scene) => ValueId } = {
   },
   reverse: (s) => s.b.reverse(sequence(s)),
 };
+
+/** Of the last and the first step sometimes several. */
+function pool(s: Scene, x: ValueId): ValueId {
+  const kind = poolKinds[s.int(4)] ?? "mean";
+  return s.b.pool(x, kind, undefined, kind === "last" || kind === "first" ? 1 + s.int(4) : 1);
+}
 
 /** A layer that keeps a state or sees one step, narrowed to few channels. */
 function layer(s: Scene, x: ValueId): ValueId {

@@ -10,6 +10,7 @@ import { matmulVector } from "./matmul-vector.ts";
 import { matmulElements, matmulRows } from "./matmul.ts";
 import { normGroup, normRows } from "./norm.ts";
 import { poolSchedule } from "./pool.ts";
+import { poolSteps } from "./pool-steps.ts";
 import { packSchedule, unpackSchedule } from "./resample.ts";
 import type { Schedule } from "./schedule.ts";
 import { selectiveChunks } from "./selective-chunks.ts";
@@ -31,6 +32,7 @@ export const schedules: readonly Schedule[] = [
   matmulVector,
   normRows,
   normGroup,
+  poolSteps,
   poolSchedule,
   attentionSchedule,
   embedSchedule,
