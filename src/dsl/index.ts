@@ -86,6 +86,7 @@ export {
   firstSteps,
   last,
   lastSteps,
+  lowpass,
   max,
   mean,
   ofWidth,

@@ -109,6 +109,15 @@ export function sample<S extends Sequence, const P extends number>(x: Tensor<S>,
 }
 
 /**
+ * The lowest L/by of the frequencies of all L steps, as L/by steps: what `sample` gives of a sequence without higher ones, and no
+ * higher one looks like a lower. A model with it needs whole sequences: it has no streams and no recurrence mode.
+ */
+export function lowpass<S extends Sequence, const P extends number>(x: Tensor<S>, by: P): Tensor<Sampled<S, P>> {
+  const shape = { L: `${x.shape.L}/${by}`, H: x.shape.H };
+  return makeTensor(shape as unknown as Sampled<S, P>, trace().builder.lowpass(valueOf(x), by, here()), trace());
+}
+
+/**
  * Every step as `by`: channel h by + s is channel h of the block's step s. Causal: a block of what was packed is complete
  * with its last step only, so it is the next block's steps that it gives, and the first block is zeros.
  * Throws: CompileError `shape-mismatch` where the channels do not split.

@@ -44,6 +44,7 @@ export interface GraphBuilder {
   readonly pack: (x: ValueId, by: number, only?: number, loc?: Loc) => ValueId;
   readonly unpack: (x: ValueId, by: number, loc?: Loc) => ValueId;
   readonly reverse: (x: ValueId, loc?: Loc) => ValueId;
+  readonly lowpass: (x: ValueId, by: number, loc?: Loc) => ValueId;
   /** Every block of `block` channels `times` times. */
   readonly repeat: (x: ValueId, block: number, times: number, loc?: Loc) => ValueId;
   /** `args`: x, and f where the kind is `max-plus`. */
@@ -106,6 +107,7 @@ export function graphBuilder(name: string): GraphBuilder {
     },
     unpack: (x, by, loc) => add({ op: "unpack", by, args: [x], loc, type: inferType({ op: "unpack", by, args: [x], loc }, types([x])) }),
     reverse: (x, loc) => add({ op: "reverse", args: [x], loc, type: inferType({ op: "reverse", args: [x], loc }, types([x])) }),
+    lowpass: (x, by, loc) => add({ op: "lowpass", by, args: [x], loc, type: inferType({ op: "lowpass", by, args: [x], loc }, types([x])) }),
     repeat: (x, block, times, loc) => {
       const node = { op: "repeat", block, times, args: [x], loc } as const;
       return add({ ...node, type: inferType(node, types([x])) });

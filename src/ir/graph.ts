@@ -157,6 +157,15 @@ export interface PackNode extends NodeBase {
   readonly only?: number | undefined;
 }
 /**
+ * The n = L/by lowest of the L frequencies of a sequence, as n steps: X_k the discrete Fourier transform of x,
+ * y_m = Re((1/L) sum_k X_k e^{2 pi i k m / n}) over the k with |k| < n/2, and -n/2 where n is even; args: x `[B L H]`. Of a
+ * sequence without higher frequencies these are its own steps at m by.
+ */
+export interface LowpassNode extends NodeBase {
+  readonly op: "lowpass";
+  readonly by: number;
+}
+/**
  * Takes blocks apart, one step of the slower sequence later: in the block of `by` steps that ends with step k of the
  * slower sequence come the channels of its step k - 1, zeros first; args: x `[B L/by H by]`.
  */
@@ -212,6 +221,7 @@ export type Node =
   | PackNode
   | UnpackNode
   | ReverseNode
+  | LowpassNode
   | RepeatNode
   | CumulateNode
   | RotateNode;
@@ -377,7 +387,10 @@ export function ownArity(node: AnchorNode): number {
 }
 
 /** Whether a model can run step by step: nothing reads later inputs, or a grid that is not there yet. */
-export const isCausal = (graph: Graph): boolean => graph.nodes.every((node) => node.op !== "reverse" && axisOf(node) === undefined);
+export const isCausal = (graph: Graph): boolean => graph.nodes.every((node) => !readsAhead(node) && axisOf(node) === undefined);
+
+/** Whether what a node gives at a time step depends on later ones. */
+export const readsAhead = (node: Node): boolean => node.op === "reverse" || node.op === "lowpass";
 
 /** The axis of a grid that a node works along, instead of along L. */
 export function axisOf(node: Node): Axis | undefined {

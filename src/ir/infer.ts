@@ -7,6 +7,7 @@ import {
   type Extent,
   isLength,
   lengthAt,
+  type LowpassNode,
   type MatmulNode,
   type Node,
   type PackNode,
@@ -123,17 +124,17 @@ function matmulType(
   return { dtype: "f32", dims: [...x.dims.slice(0, -1), { name: node.outName ?? "H", size: rows.size / node.parts }] };
 }
 
-/** `x` with one step where it has `by` (by > 1), or `1/by` where it has one. */
-function resampled(x: TensorType, node: Untyped<PackNode> | Untyped<UnpackNode>): TensorType {
+/** `x` with one step where it has `by`, or `by` where it has one. */
+function resampled(x: TensorType, node: Untyped<PackNode> | Untyped<UnpackNode> | Untyped<LowpassNode>): TensorType {
   const { by } = node;
   needSequence(x, node.op, node.loc);
   if (!Number.isInteger(by) || by < 1) mismatch(`${node.op} by ${by}`, "give a whole number of steps, at least 1", node.loc);
   const only = node.op === "pack" ? node.only : undefined;
   if (only !== undefined && !(Number.isInteger(only) && only >= 0 && only < by))
     mismatch(`step ${only} of blocks of ${by}`, `give a step from 0 to ${by - 1}`, node.loc);
-  const rate = node.op === "pack" ? rateOfType(x) * by : rateOfType(x) / by;
+  const rate = node.op === "unpack" ? rateOfType(x) / by : rateOfType(x) * by;
   const channels = channelsOf(x, node.op, node.loc);
-  const width = node.op === "unpack" ? channels / by : only === undefined ? channels * by : channels;
+  const width = node.op === "unpack" ? channels / by : node.op === "pack" && only === undefined ? channels * by : channels;
   if (!Number.isInteger(rate))
     mismatch(
       `unpack of ${formatDims(x.dims)} by ${by} gives more steps than the input has`,
@@ -369,6 +370,7 @@ function baseType(
     }
     case "pack":
     case "unpack":
+    case "lowpass":
       return resampled(x, node);
     case "reverse":
       if (!isSequence(x))

@@ -33,6 +33,7 @@ import {
   pack,
   pointwise,
   pool,
+  lowpass,
   poolSteps,
   product,
   reverse,
@@ -162,6 +163,8 @@ function evaluate(run: Run, node: Node, id: ValueId, args: readonly Value[], con
     }
     case "reverse":
       return run.position === 0 ? reverse(at(args, 0)) : bug("a sequence can be reversed only whole");
+    case "lowpass":
+      return run.position === 0 ? lowpass(at(args, 0), empty(run, node.type.dims)) : bug("frequencies are of a whole sequence");
     default: {
       const own = ownArity(node);
       const results = anchor(run, node, id, args.slice(0, own));

@@ -415,6 +415,28 @@ export function reverse(x: Value): Value {
   return { ...x, data: x.data.map((_, i) => num(x.data, from(i))) };
 }
 
+/**
+ * The lowest of the frequencies of x as the steps of y: y_m = sum_l w_{m L/n - l mod L} x_l, where w_d = (1/L) sum_k cos(2 pi k d / L) over
+ * the |k| < n/2, and n/2 once where n is even.
+ */
+export function lowpass(x: Value, y: Value): Value {
+  const [B = 1, L = 1, H = 1] = x.shape;
+  const n = at(y.shape, 1);
+  const cosines = Float64Array.from({ length: L }, (_, j) => Math.cos((2 * Math.PI * j) / L));
+  const w = cosines.map((_, d) => {
+    let sum = 1;
+    for (let k = 1; 2 * k <= n; k++) sum += (2 * k === n ? 1 : 2) * at(cosines, (k * d) % L);
+    return sum / L;
+  });
+  for (let b = 0; b < B; b++)
+    for (let m = 0; m < n; m++)
+      for (let l = 0; l < L; l++)
+        for (let h = 0; h < H; h++)
+          y.data[(b * n + m) * H + h] =
+            num(y.data, (b * n + m) * H + h) + at(w, ((m * L) / n - l + L) % L) * num(x.data, (b * L + l) * H + h);
+  return y;
+}
+
 /** Every argument broadcasts over the dims it does not name. */
 export function pointwise(span: Span, dims: readonly Dim[], expr: Expr, args: readonly Value[]): Value {
   const y = empty(span, dims);

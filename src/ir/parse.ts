@@ -251,6 +251,7 @@ const parsers: { readonly [K in Op]: (c: Cursor, type: TensorType) => Node } = {
   }),
   unpack: (c, type) => ({ op: "unpack", type, by: c.attribute("by"), args: c.values(), post: undefined }),
   reverse: (c, type) => ({ op: "reverse", type, args: c.values() }),
+  lowpass: (c, type) => ({ op: "lowpass", type, by: c.attribute("by"), args: c.values() }),
   repeat: (c, type) => ({ op: "repeat", type, block: c.attribute("block"), times: c.attribute("times"), args: c.values() }),
   cumulate: (c, type) => ({ op: "cumulate", type, kind: c.oneOf(["sum", "turn", "max-plus"]), args: c.values() }),
   rotate: (c, type) => ({

@@ -107,6 +107,7 @@ const attributePrinters: { readonly [K in Op]: (node: NodeOf<K>) => string[] } =
   pack: (node) => [`by=${node.by}`, ...(node.only === undefined ? [] : [`only=${node.only}`])],
   unpack: (node) => [`by=${node.by}`],
   reverse: () => [],
+  lowpass: (node) => [`by=${node.by}`],
   repeat: (node) => [`block=${node.block}`, `times=${node.times}`],
   cumulate: (node) => [node.kind],
   rotate: (node) => [node.pairs, `size=${node.size}`, `planes=${node.planes}`],

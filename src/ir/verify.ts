@@ -39,6 +39,7 @@ function arityBounds(node: Node): readonly [number, number] {
     case "slice":
     case "pack":
     case "reverse":
+    case "lowpass":
     case "repeat":
       return [1, 1];
     case "rotate":

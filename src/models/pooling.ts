@@ -1,7 +1,7 @@
 /** Poolings of backbones: fewer steps on the way down, and the steps back on the way up, one block later. */
 import { linear, type LinearOptions } from "../dsl/layers.ts";
 import { add, mul } from "../dsl/pointwise.ts";
-import { ofWidth, pack, repeat, sample, unpack } from "../dsl/shape.ts";
+import { lowpass, ofWidth, pack, repeat, sample, unpack } from "../dsl/shape.ts";
 import type { AnyTensor, Blocks, Packed, Sampled, Sequence, Tensor, Unpacked, WithWidth } from "../dsl/tensor.ts";
 import { fail, scope, type Named } from "../dsl/trace.ts";
 
@@ -10,9 +10,9 @@ export type Tier = Tensor<Sequence>;
 
 /**
  * What becomes of every `by` steps: `sample`: their first; `average`: their mean, with an `expand` a linear map of it;
- * `linear`: a linear map of all their channels.
+ * `linear`: a linear map of all their channels; `spectral`: of all steps together the lowest frequencies, which needs whole sequences.
  */
-export type PoolKind = "sample" | "average" | "linear";
+export type PoolKind = "sample" | "average" | "linear" | "spectral";
 
 /** A pooling as data. */
 export interface Pooling {
@@ -27,7 +27,9 @@ export interface Pooling {
  * The pooling of that kind.
  * Shapes: `linear.weight` `[expand H, H]` (`average`), `[expand H, H by]` (`linear`), `linear.bias` `[expand H]`.
  * Throws: CompileError `bad-width`.
- * Source: state-spaces/s4, src/models/sequence/modules/pool.py, without its layers that come back up.
+ * Source: state-spaces/s4, src/models/sequence/modules/pool.py, without its layers that come back up. Its spectral pooling takes the inverse
+ * transform where the forward one belongs, so that time runs backwards and all is smaller by the steps that are left; of an odd number of
+ * steps its negative frequencies are one off.
  */
 export function downsample<S extends Sequence>(x: Tensor<S>, { kind, by, expand }: Pooling, { name = "" }: Named = {}): Tier {
   const times = expand ?? 1;
@@ -43,6 +45,8 @@ export function downsample<S extends Sequence>(x: Tensor<S>, { kind, by, expand 
       }
       case "linear":
         return linearPool(x, { by, width, name: "linear" });
+      case "spectral":
+        return repeated(lowpass(x, by), times);
     }
   }) as Tier;
 }

@@ -5,7 +5,7 @@
 import type { DispatchSource } from "../codegen/plan-source.ts";
 import { bug } from "../ir/error.ts";
 import { arg } from "../ir/expr.ts";
-import { axisOf, isCausal, isLength, type Graph, type InputNode, type Node, type ValueId } from "../ir/graph.ts";
+import { axisOf, isCausal, isLength, readsAhead, type Graph, type InputNode, type Node, type ValueId } from "../ir/graph.ts";
 import { rateOfType } from "../ir/infer.ts";
 import type { Kernel, KExpr } from "../ir/kernel.ts";
 import type { Mode, TensorSpec } from "../runtime/plan.ts";
@@ -130,7 +130,7 @@ export function lower(module: Module, options: LowerOptions): Lowered {
   if (step !== undefined && "unserved" in step) bug(`nothing runs one step of ${step.unserved.op}`);
   const generate = step && lowerGenerate(shared, graph, options.vocabulary);
   const refused: Refusal[] = graph.nodes
-    .filter((node) => node.op === "reverse")
+    .filter(readsAhead)
     .slice(0, 1)
     .map((node) => ({ mode: "recurrence", node }));
   const legal = parallelModes.flatMap((mode) => {

@@ -170,6 +170,8 @@ function node(op: Op): fc.Arbitrary<Node> {
       return fc.record({ ...anchor, op: fc.constant(op), by: size });
     case "reverse":
       return fc.record({ ...base, op: fc.constant(op) });
+    case "lowpass":
+      return fc.record({ ...base, op: fc.constant(op), by: size });
     case "repeat":
       return fc.record({ ...base, op: fc.constant(op), block: size, times: size });
     case "cumulate":
@@ -200,6 +202,7 @@ const ops: readonly Op[] = [
   "pack",
   "unpack",
   "reverse",
+  "lowpass",
   "repeat",
   "cumulate",
   "rotate",

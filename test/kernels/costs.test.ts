@@ -20,6 +20,7 @@ import {
   lastSteps,
   layerNorm,
   linear,
+  lowpass,
   max,
   mean,
   model,
@@ -184,6 +185,24 @@ const full: Readonly<Record<string, readonly [Model, Sizes]>> = {
   convolution: [model("conv", { u: sequence(8) }, ({ u }) => ({ y: silu(conv(u, { width: 4, causal: true })) })), { B: 1, L: 64 }],
   embedding: [model("embed", { ids: tokens(16) }, ({ ids }) => ({ y: silu(embed(ids, { width: 64 })) })), { B: 1, L: 64 }],
 };
+
+test.each([
+  [128, 2],
+  [60, 3],
+  [384, 1],
+])("the lowest frequencies of %i steps, one of every %i", async (L, by) => {
+  const spectral = model("spectral", { u: sequence(4) }, ({ u }) => ({ y: mean(lowpass(u, by)) }));
+  const { ran } = new SimulatedModel(await compiled(spectral)).run(
+    { kind: "whole", mode: "convolution" },
+    new Map([["u", numbers([2, L, 4], 3)]]),
+    2,
+    L,
+  );
+  const own = ran.filter(({ schedule }) => schedule === "lowpass-direct");
+  expect(own.map((r) => r.kernel)).toEqual(["lowpass_weights", "lowpass"]);
+  expectBytes(own);
+  expectFlops(own);
+});
 
 describe("along the axes of a grid", () => {
   test.each([

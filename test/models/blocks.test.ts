@@ -12,7 +12,7 @@ import {
   sequence,
   silu,
 } from "../../src/dsl/index.ts";
-import { complex, type Complex, div, expm1, mul, scale } from "../../src/math/complex.ts";
+import { add as plus, complex, type Complex, div, expm1, mul, scale } from "../../src/math/complex.ts";
 import { entry, identity, matrix, matrixOf, multiply } from "../../src/math/matrix.ts";
 import { solve } from "../../src/math/solve.ts";
 import {
@@ -239,7 +239,24 @@ const poolings: Readonly<Record<PoolKind, (w: Weights, name: string, x: Rows, by
     );
     return linear(w, `${name}.linear`, packed);
   },
+  spectral: (_w, _name, x, by, expand = 1) => lowest(x, by).map((row) => row.flatMap((v) => Array.from({ length: expand }, () => v))),
 };
+
+/** e^{2 pi i turns} */
+const turned = (turns: number): Complex => exp(complex(0, 2 * Math.PI * turns));
+/** The lowest 1/by of the frequencies: forward transform, the bins that are kept, inverse transform, real part. */
+function lowest(x: Rows, by: number): Rows {
+  const [L, n] = [x.length, x.length / by];
+  const bins = Array.from({ length: n }, (_, j) => j - Math.floor(n / 2));
+  const spectrum = bins.map((k) =>
+    (x[0] ?? []).map((_, h) => x.reduce((s, row, l) => plus(s, scale(turned(-((k * l) % L) / L), row[h] ?? Number.NaN)), complex(0))),
+  );
+  return Array.from({ length: n }, (_, m) =>
+    (x[0] ?? []).map(
+      (_v, h) => bins.reduce((s, k, j) => s + mul(spectrum[j]?.[h] ?? complex(Number.NaN), turned(((k * m) % n) / n)).re, 0) / L,
+    ),
+  );
+}
 
 /** Both ends and the mean of what is left of a sequence, so that a case has an output without its rate. */
 const ends = (y: Tier) => concat(first(y), last(y), meanOver(y));
@@ -251,8 +268,10 @@ const pooledCases = (
     [{ kind: "average", by: 2 }, 2, false, 1],
     [{ kind: "average", by: 2, expand: 2 }, 1, true, 2],
     [{ kind: "linear", by: 2, expand: 2 }, 2, true, 1],
+    [{ kind: "spectral", by: 2 }, 2, true, 1],
+    [{ kind: "spectral", by: 8, expand: 2 }, 1, false, 1],
   ] as const
-).map(([pool, layers, prenorm, repeat]): [string, Case] => [
+).map(([pool, layers, prenorm, repeat]): [string, Case, readonly string[]] => [
   `sequenceModel, ${pool.kind} of ${pool.by} ${"expand" in pool ? "to more channels " : ""}behind every ${repeat} of ${layers * repeat} blocks`,
   blockCase(
     H,
@@ -271,6 +290,7 @@ const pooledCases = (
       return [[...(y[0] ?? []), ...(y.at(-1) ?? []), ...(means(y, y.length)[0] ?? [])]];
     },
   ),
+  pool.kind === "spectral" ? ["convolution", "scan"] : all,
 ]);
 
 const bothWays = blockCase(
@@ -334,7 +354,7 @@ const cases: readonly (readonly [string, Case, readonly string[]])[] = [
   ["gssBlock", gssCase, all],
   ["lsslBlock", lsslCase, ["convolution", "recurrence"]],
   ...backboneCases.map(([name, c]) => [name, c, one] as const),
-  ...pooledCases.map(([name, c]) => [name, c, all] as const),
+  ...pooledCases,
   ["residualBlock of two layers", bothWays, one],
   ...manyDecoders,
   ...decoders.map(([name, c], i) => [name, c, i === 3 ? all : one] as const),

@@ -34,7 +34,7 @@ export const steps = [
   "concat",
   "tower",
 ] as const;
-export type Step = (typeof steps)[number] | "reverse";
+export type Step = (typeof steps)[number] | "reverse" | "lowpass";
 
 export interface RandomModelOptions {
   /** Which steps may occur; all but those that need whole sequences where absent. */
@@ -111,7 +111,10 @@ const packed = (pick: number): readonly [number, number] => [2 + (pick % 2), 1 +
 
 function build(recipe: Recipe, sizes: Sizes): RandomModel {
   const { B, H } = recipe;
-  const periods = recipe.steps.map(({ step, pick }) => (step === "tower" ? packed(pick).reduce((a, b) => a * b) : 1));
+  const periods = recipe.steps.map(({ step, pick }) => {
+    const [by, again] = packed(pick);
+    return step === "tower" ? by * again : step === "lowpass" ? by : 1;
+  });
   const period = [1, 2, 3, 4, 6, 9, 12, 18, 36].find((n) => periods.every((p) => n % p === 0)) ?? 36;
   const L = period * Math.ceil(recipe.L / period);
   const b = graphBuilder("random");
@@ -253,6 +256,10 @@ const table: { readonly [K in Step]: (s: Scene) => ValueId } = {
     return s.b.concat([x, others[s.int(others.length)] ?? x]);
   },
   reverse: (s) => s.b.reverse(sequence(s)),
+  lowpass: (s) => {
+    const [by] = packed(s.pick);
+    return s.b.unpack(linear(s, s.b.lowpass(sequence(s), by), by * (1 + s.int(s.maxH))), by);
+  },
 };
 
 /** Of the last and the first step sometimes several. */

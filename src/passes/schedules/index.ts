@@ -5,6 +5,7 @@ import { convAxis } from "./conv-axis.ts";
 import { convLong } from "./conv-long.ts";
 import { convSchedule, convStep } from "./conv.ts";
 import { embedSchedule } from "./embed.ts";
+import { lowpassSchedule } from "./lowpass.ts";
 import { concatSchedule, mapSchedule } from "./map.ts";
 import { matmulVector } from "./matmul-vector.ts";
 import { matmulElements, matmulRows } from "./matmul.ts";
@@ -42,6 +43,7 @@ export const schedules: readonly Schedule[] = [
   convStep,
   packSchedule,
   unpackSchedule,
+  lowpassSchedule,
   ssmConvolution,
   ssmScan,
   ssmStep,
