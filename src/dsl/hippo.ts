@@ -27,6 +27,8 @@ export interface HippoOptions<N extends number> {
   readonly alpha?: number;
   /** Of `lagt`, `tlagt` and `glagt`: above 0. */
   readonly beta?: number;
+  /** Of `fru`: turns of each wave within the window, one for every two states; 0, 1, 2, .. where absent. */
+  readonly frequencies?: readonly number[];
   /** `zoh` where absent: exact for an input that is held from one sample to the next. */
   readonly discretize?: Discretization;
 }

@@ -42,12 +42,14 @@ export interface DenseOptions extends FamilyOptions {
   readonly state: number;
   /** The basis that A and B start from without weights; `legs` where absent. `docs/bases.md` says what each remembers. */
   readonly init?: BasisName;
-  /** Length of the window that `legt`, `lmu`, `fourier`, `fourier2`, `fourier_decay`, `fru` and `chebt` remember, in units of time. */
+  /** Length of the window that `legt`, `lmu`, `fourier`, `fourier2`, `fourier_decay`, `fourier_complex`, `fru` and `chebt` remember, in units of time. */
   readonly window?: number;
   /** Of `glagt`: from 0 up to 1. */
   readonly alpha?: number;
   /** Of `lagt`, `tlagt` and `glagt`: above 0. */
   readonly beta?: number;
+  /** Of `fru`: turns of each wave within the window, one for every two states; 0, 1, 2, .. where absent. */
+  readonly frequencies?: readonly number[];
   readonly structure?: Structure;
 }
 
@@ -70,6 +72,7 @@ export type BasisName =
   | "fout"
   | "fourier2"
   | "fourier_decay"
+  | "fourier_complex"
   | "foud"
   | "fourier_diag"
   | "fru"
@@ -84,7 +87,10 @@ export type BasisName =
  */
 export function dense<S extends Sequence>(x: Tensor<S>, options: DenseOptions): Tensor<S> {
   const { state, init = "legs", window, alpha, beta, structure } = options;
-  const given = Object.entries({ window, alpha, beta, structure }).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]));
+  const frequencies = options.frequencies?.join(" ");
+  const given = Object.entries({ window, alpha, beta, frequencies, structure }).flatMap(([key, value]) =>
+    value === undefined ? [] : [[key, value]],
+  );
   return familyLayer(denseFamily, x, state, { init, ...(Object.fromEntries(given) as Options) }, options, (name) => name);
 }
 

@@ -3,11 +3,12 @@ import { CompileError, type Loc } from "../ir/error.ts";
 import { scaleMatrix } from "../math/matrix.ts";
 import { type Random, random as seeded } from "../math/random.ts";
 import { chebt } from "./bases/chebt.ts";
-import { foud, fourier, fourier2, fourierDecay, fru } from "./bases/fourier.ts";
+import { foud, fourier, fourier2, fourierComplex, fourierDecay, fru } from "./bases/fourier.ts";
 import { glagt, lagt, tlagt } from "./bases/laguerre.ts";
 import { legs, legsd } from "./bases/legs.ts";
 import { legt, lmu } from "./bases/legt.ts";
 import { diagonal, random, rotation } from "./bases/random.ts";
+import type { Options } from "./family.ts";
 import type { Basis, BasisFunctions, BasisOptions, LowRank, Operator } from "./basis.ts";
 
 export const bases: readonly Basis[] = [
@@ -21,6 +22,7 @@ export const bases: readonly Basis[] = [
   fourier,
   fourier2,
   fourierDecay,
+  fourierComplex,
   foud,
   fru,
   chebt,
@@ -60,6 +62,14 @@ export interface SizedBasis extends Operator {
 /** An option given as 0 is one that is not given. */
 export type PartialBasisOptions = Readonly<Partial<BasisOptions>>;
 
+/** The options of a basis among those of a family, which has lists as text with spaces. */
+export const basisOptions = ({ window, alpha, beta, frequencies }: Options): PartialBasisOptions => ({
+  ...(typeof window === "number" ? { window } : {}),
+  ...(typeof alpha === "number" ? { alpha } : {}),
+  ...(typeof beta === "number" ? { beta } : {}),
+  ...(typeof frequencies === "string" && frequencies !== "" ? { frequencies: frequencies.split(" ").map(Number) } : {}),
+});
+
 /**
  * The basis called `name` with N states.
  * Throws: CompileError `ssm-option` for an option that it does not read or that is out of range, `ssm-state-odd`.
@@ -74,6 +84,9 @@ export function basisOf(name: string, N: number, given: PartialBasisOptions = {}
       fix: `use ${N + 1}`,
       loc,
     });
+  const { frequencies } = options;
+  if (frequencies !== undefined && !(2 * frequencies.length === N && frequencies.every(Number.isFinite)))
+    throw fail(`frequencies ${frequencies.join(", ")} for ${N} states`, "give a finite number for every two states", loc);
   const { A, B } = basis.operator(N, options, random);
   const low = basis.lowRank?.(N, options);
   const stretch = basis.window === undefined ? 1 : basis.window / options.window;
@@ -99,11 +112,18 @@ function optionsOf(basis: Basis, given: PartialBasisOptions, loc: Loc | undefine
       const known = basis.reads.length === 0 ? "it has none" : `it reads ${basis.reads.join(" and ")}`;
       throw fail(`basis ${basis.name} has no ${key}`, known, loc);
     }
-  const or = (key: keyof BasisOptions, value: number): number => {
+  if (given.frequencies !== undefined && !basis.reads.includes("frequencies"))
+    throw fail(`basis ${basis.name} has no frequencies of its own choice`, "fru has", loc);
+  const or = (key: "window" | "alpha" | "beta", value: number): number => {
     const own = given[key] ?? 0;
     return own === 0 ? (ownDefaults[basis.name]?.[key] ?? value) : own;
   };
-  const options = { window: or("window", basis.window ?? 1), alpha: or("alpha", defaults.alpha), beta: or("beta", defaults.beta) };
+  const options = {
+    window: or("window", basis.window ?? 1),
+    alpha: or("alpha", defaults.alpha),
+    beta: or("beta", defaults.beta),
+    frequencies: given.frequencies,
+  };
   if (!(options.window > 0 && options.window < Infinity)) throw fail(`a window of ${options.window}`, "give a time above 0", loc);
   if (!(options.beta > 0 && options.beta < Infinity)) throw fail(`a beta of ${options.beta}`, "give a number above 0", loc);
   if (!(options.alpha >= 0 && options.alpha < 1))

@@ -13,6 +13,8 @@ export interface BasisOptions {
   readonly alpha: number;
   /** Laguerre's beta: the tilt of the weight, above 0. */
   readonly beta: number;
+  /** Turns of each wave within the window, one for every two states: 0, 1, 2, .. where absent. */
+  readonly frequencies?: readonly number[] | undefined;
 }
 
 /** Shapes: A `[N N]`, B `[N]`. */

@@ -1,6 +1,6 @@
 /** How many samples a dense system that is a basis with a window remembers, and what is wrong with that number. */
 import { matrixOf } from "../math/matrix.ts";
-import { basisNamed, basisNames, basisOf } from "./bases.ts";
+import { basisNamed, basisNames, basisOf, basisOptions } from "./bases.ts";
 import type { Options } from "./family.ts";
 import type { DenseSystem } from "./system.ts";
 
@@ -11,11 +11,6 @@ const most = 100;
 /** A stored in float32 is still the basis. */
 const rounding = 1e-6;
 
-const number = (options: Options, key: string): number => {
-  const value = options[key];
-  return typeof value === "number" ? value : 0;
-};
-
 /**
  * One sentence where the step sizes of the basis that `options.init` names are out of its range; undefined where they are not,
  * where it has no window, and where A is no longer that basis. Units: step sizes and windows in the model's time.
@@ -24,11 +19,13 @@ export function describeWindow(system: DenseSystem, options: Options, maxLength:
   const { init } = options;
   if (typeof init !== "string" || !basisNames.includes(init) || !basisNamed(init).reads.includes("window")) return undefined;
   const n = system.states;
-  const basis = basisOf(init, n, { window: number(options, "window") });
+  const { window: given = 0, frequencies } = basisOptions(options);
+  const own = basisNamed(init).reads.includes("frequencies") ? { window: given, frequencies } : { window: given };
+  const basis = basisOf(init, n, own);
   const { window } = basis.options;
-  const own = matrixOf(n, n, system.A.subarray(0, n * n));
+  const A = matrixOf(n, n, system.A.subarray(0, n * n));
   const size = Math.max(...basis.A.data.map(Math.abs));
-  if (!own.data.every((x, i) => Math.abs(x - (basis.A.data[i] ?? NaN)) <= rounding * size)) return undefined;
+  if (!A.data.every((x, i) => Math.abs(x - (basis.A.data[i] ?? NaN)) <= rounding * size)) return undefined;
   const bad = system.delta.find((delta) => window / delta < fewest || window / delta > most * maxLength);
   if (bad === undefined) return undefined;
   const samples = Number((window / bad).toPrecision(3));

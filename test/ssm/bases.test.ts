@@ -2,11 +2,14 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { BasisName } from "../../src/dsl/index.ts";
+import { type BasisName, dense, hippo, model, sequence } from "../../src/dsl/index.ts";
+import { evalExpr } from "../../src/ir/expr.ts";
+import { add, complex, conj, exp, mul, scale } from "../../src/math/complex.ts";
 import { expm } from "../../src/math/expm.ts";
 import { entry, frobenius, matrix, matrixOf, multiply, scaleMatrix } from "../../src/math/matrix.ts";
 import { random } from "../../src/math/random.ts";
 import { chebyshev, gamma, laguerre, legendre } from "../../src/math/special.ts";
+import { init } from "../../src/passes/init.ts";
 import { bases, basisNamed, basisNames, basisOf, type PartialBasisOptions, type SizedBasis } from "../../src/ssm/bases.ts";
 import type { Basis, BasisOptions } from "../../src/ssm/basis.ts";
 import { zoh } from "../../src/ssm/discretizations/zoh.ts";
@@ -200,6 +203,63 @@ test("legt and lmu are one memory: x_lmu = (-1)^n r_n x_legt", () => {
   }
 });
 
+test("fourier_complex is x' = (diag(2 pi i n) - 1 1^T) x / window + u / window, real and imaginary parts side by side", () => {
+  const [N, window] = [8, 3];
+  const { A, B } = basisOf("fourier_complex", N, { window });
+  const { normal } = random(1, "x");
+  const x = Array.from({ length: N }, normal);
+  const [re, im] = [0, 1].map((part) => x.filter((_, n) => n % 2 === part).reduce((a, b) => a + b, 0));
+  const want = x.map((_, n) => {
+    const turn = 2 * Math.PI * Math.floor(n / 2);
+    const [own, sum] = n % 2 === 0 ? [-turn * (x[n + 1] ?? NaN), re] : [turn * (x[n - 1] ?? NaN), im];
+    return (own - (sum ?? NaN)) / window;
+  });
+  expect(relativeError(multiply(A, matrixOf(N, 1, Float64Array.from(x))).data, want)).toBeLessThan(1e-14);
+  expect([...B]).toEqual(Array.from({ length: N }, (_, n) => (n % 2 === 0 ? 1 / window : 0)));
+});
+
+describe("fru of any frequencies", () => {
+  const frequencies = [0.5, 0, 2.25];
+  test("is the sums of the published unit, which turns its inputs, seen from a frame that turns with them", () => {
+    const [window, L] = [10, 30];
+    const made = basisOf("fru", 6, { window, frequencies });
+    const { normal } = random(2, "u");
+    const u = Array.from({ length: L }, normal);
+    // Impulses at whole times: x = e^A x + B u. The unit: z_f = sum_t e^(2 pi i f t / window) u_t / window.
+    let x = new Float64Array(6);
+    const step = expm(made.A);
+    u.forEach((v) => (x = multiply(step, matrixOf(6, 1, x)).data.map((y, n) => y + (made.B[n] ?? NaN) * v)));
+    frequencies.forEach((f, m) => {
+      const z = u.reduce((sum, v, t) => add(sum, scale(exp(complex(0, (2 * Math.PI * f * t) / window)), v / window)), complex(0));
+      const seen = scale(mul(exp(complex(0, (2 * Math.PI * f * (L - 1)) / window)), conj(z)), f === 0 ? 1 : Math.SQRT2);
+      expect(Math.abs((x[2 * m] ?? NaN) - seen.re)).toBeLessThan(1e-13);
+      expect(Math.abs((x[2 * m + 1] ?? NaN) - seen.im)).toBeLessThan(1e-13);
+    });
+  });
+
+  test("has waves of those as its functions", () => {
+    const made = basisOf("fru", 6, { window: 3, frequencies });
+    for (const s of [0, 0.7, 5]) {
+      const want = Array.from(made.B, (_, n) => made.functions?.kernel?.(n, s, made.options) ?? NaN);
+      expect(relativeError(responses(made, s), want)).toBeLessThan(1e-13);
+    }
+  });
+
+  test("comes through `hippo` and `dense`", () => {
+    const { graph } = model("m", { u: sequence(1) }, ({ u }) => {
+      const x = hippo(u, { basis: "fru", state: 6, delta: 0.1, window: 3, frequencies });
+      return { x, y: dense(u, { state: 6, init: "fru", window: 3, frequencies, name: "layer" }) };
+    });
+    const { constants } = init.run({ graph, constants: new Map() }, { seed: 1, note: () => {}, warn: () => {} });
+    const { A } = basisOf("fru", 6, { window: 3, frequencies });
+    expect(constants.get("layer.A")?.data).toEqual(A.data);
+    const entries = graph.nodes.flatMap((n) =>
+      n.op === "ssm" && n.form.stage === "family" && n.form.entries !== undefined ? n.form.entries.A : [],
+    );
+    expect(entries.flat().map((e) => evalExpr(e, []))).toEqual([...A.data]);
+  });
+});
+
 test("the names that `dense` takes are those of the table", () => {
   const all: Readonly<Record<BasisName, true>> = {
     legs: true,
@@ -213,6 +273,7 @@ test("the names that `dense` takes are those of the table", () => {
     fout: true,
     fourier2: true,
     fourier_decay: true,
+    fourier_complex: true,
     foud: true,
     fourier_diag: true,
     fru: true,
@@ -233,6 +294,9 @@ describe("refusals", () => {
     ["glagt", 4, { alpha: 1 }, "ssm-option", /alpha of 1/],
     ["lagt", 4, { beta: -2 }, "ssm-option", /beta of -2/],
     ["fourier", 5, {}, "ssm-state-odd", /cannot be odd/],
+    ["fourier", 4, { frequencies: [0, 1] }, "ssm-option", /no frequencies/],
+    ["fru", 4, { frequencies: [1] }, "ssm-option", /frequencies 1 for 4 states/],
+    ["fru", 2, { frequencies: [Number.NaN] }, "ssm-option", /frequencies NaN/],
   ] as const)("%s, N = %i, %o", (name, N, options, code, message) => {
     expect(() => basisOf(name, N, options)).toThrowError(expect.objectContaining({ code, message: expect.stringMatching(message) }));
   });

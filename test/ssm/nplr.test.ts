@@ -61,6 +61,7 @@ test.each([
   ["fourier2", 1],
   ["foud", 0],
   ["fru", 0],
+  ["fourier_complex", 2],
 ] as const)("%s is rebuilt from its half form to 1e-13, N to 64", (name, rank) => {
   for (const N of [2, 4, 10, 64]) expect(rebuildError(name, N, rank)).toBeLessThan(1e-13);
 });

@@ -138,6 +138,7 @@ describe("bases", () => {
     ["tlagt", 1, 8],
     ["fourier", 1, 8],
     ["fourier_decay", 1, 8],
+    ["fourier_complex", 2, 8],
   ] as const)("%s is normal plus rank %i by bilinear, stays dense by zoh, and says why", (name, rank, states) => {
     const g = random(6, name);
     const system = systemOf(basisOf(name, 16).A, g, 0.02);

@@ -3,7 +3,7 @@
  * recurrent unit. States lie in pairs (cosine, sine) of frequency m at 2m and 2m + 1; the sine of frequency 0 is dead.
  */
 import { type Matrix, matrix } from "../../math/matrix.ts";
-import { type Basis, type LowRank, type Operator, vectorOf } from "../basis.ts";
+import { type Basis, type BasisOptions, type LowRank, type Operator, vectorOf } from "../basis.ts";
 
 /** The cosines at s = 0. */
 const amplitudes = (N: number): Float64Array => vectorOf(N, (n) => (n === 0 ? 1 : n % 2 === 0 ? Math.SQRT2 : 0));
@@ -91,17 +91,55 @@ export const foud: Basis = {
   functions: { kernel: (n, s) => wave(n, 2 * Math.PI * s) * Math.exp(-s / 2), exact: true },
 };
 
-/** In the frame that turns with each frequency, where its time-varying input e^(2 pi i m t / window) stands still. */
+/**
+ * The complex basis e^(2 pi i n s / window) of n = 0, 1, .. alone, real parts at 2n and imaginary parts at 2n + 1: A = diag(2 pi i n) - 1 1^T,
+ * B = 1, in units of the window.
+ */
+export const fourierComplex: Basis = {
+  name: "fourier_complex",
+  source: "Gu et al., HiPPO, 2020, appendix D.4",
+  timescale: "about the last `window` units of time, as fourier_decay: the real and imaginary parts of one-sided complex waves",
+  reads: ["window"],
+  memory: "window",
+  window: 1,
+  pairs: true,
+  operator: (N) => {
+    const K = rotations(N, 2 * Math.PI);
+    return {
+      A: matrix(N, N, (n, k) => (K.data[n * N + k] ?? NaN) - (n % 2 === k % 2 ? 1 : 0)),
+      B: vectorOf(N, (n) => 1 - (n % 2)),
+    };
+  },
+  lowRank: (N) => ({ P: [vectorOf(N, (n) => 1 - (n % 2)), vectorOf(N, (n) => n % 2)], shift: 0 }),
+};
+
+/** In the frame that turns with each frequency, where its time-varying input e^(2 pi i f t / window) stands still. */
 export const fru: Basis = {
   name: "fru",
   source:
     "Zhang, Lin, Song and Dhillon, Learning Long Term Dependencies via Fourier Recurrent Units, 2018; Gu et al., HiPPO, 2020, section 2.3",
   timescale: "the whole past, which never fades: waves of period window/m, reconstructing only what is younger than one window",
-  reads: ["window"],
+  reads: ["window", "frequencies"],
   memory: "window",
   window: 1,
   pairs: true,
-  operator: (N) => ({ A: rotations(N, 2 * Math.PI), B: amplitudes(N) }),
+  operator: (N, options) => {
+    const turns = (n: number): number => 2 * Math.PI * frequencyOf(n, options);
+    return {
+      A: matrix(N, N, (n, k) => (Math.floor(n / 2) !== Math.floor(k / 2) || n === k ? 0 : n > k ? turns(n) : -turns(n))),
+      B: vectorOf(N, (n) => (n % 2 === 1 ? 0 : frequencyOf(n, options) === 0 ? 1 : Math.SQRT2)),
+    };
+  },
   lowRank: () => ({ P: [], shift: 0 }),
-  functions: { kernel: (n, s) => wave(n, 2 * Math.PI * s), exact: true },
+  functions: {
+    kernel: (n, s, options) => {
+      const f = frequencyOf(n, options);
+      if (f === 0) return 1 - (n % 2);
+      return Math.SQRT2 * (n % 2 === 0 ? Math.cos(2 * Math.PI * f * s) : Math.sin(2 * Math.PI * f * s));
+    },
+    exact: true,
+  },
 };
+
+/** Turns of the wave of state n within the window. */
+const frequencyOf = (n: number, { frequencies }: BasisOptions): number => frequencies?.[Math.floor(n / 2)] ?? Math.floor(n / 2);

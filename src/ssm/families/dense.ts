@@ -11,7 +11,7 @@
  * element (see `entries.ts`). Last the step size delta, unless the option `delta` fixes it.
  */
 import { logUniform } from "../../math/random.ts";
-import { basisNames, basisOf } from "../bases.ts";
+import { basisNames, basisOf, basisOptions } from "../bases.ts";
 import { defineFamily, type Values } from "../family.ts";
 import { structureChoices } from "../structure.ts";
 
@@ -35,6 +35,7 @@ export const dense = defineFamily({
     window: { doc: "Length of the basis' window in units of time; 0 is the basis' own.", default: 0 },
     alpha: { doc: "Laguerre's alpha, from 0 up to 1.", default: 0 },
     beta: { doc: "Laguerre's beta, above 0; 0 is the basis' own.", default: 0 },
+    frequencies: { doc: "Turns of each wave of `fru` within its window, with spaces between; 0, 1, 2, .. where empty.", default: "" },
     structure: { doc: "The form that A must have; `auto` is the cheapest that is exact.", default: "auto", choices: structureChoices },
     dt_min: { doc: "Least step size at the start.", default: 0.001 },
     dt_max: { doc: "Largest step size at the start.", default: 0.1 },
@@ -43,11 +44,11 @@ export const dense = defineFamily({
   init: {
     A: ({ sizes: { N }, count, options, random }) => {
       const data = new Float64Array(count);
-      for (let start = 0; start < count; start += N * N) data.set(basisOf(options.init, N, options, random).A.data, start);
+      for (let start = 0; start < count; start += N * N) data.set(basisOf(options.init, N, basisOptions(options), random).A.data, start);
       return data;
     },
     B: ({ sizes: { N, M = 1 }, count, options, random }) => {
-      const columns = Array.from({ length: count / N }, () => basisOf(options.init, N, options, random).B);
+      const columns = Array.from({ length: count / N }, () => basisOf(options.init, N, basisOptions(options), random).B);
       return (i) => columns[Math.floor(i / (N * M)) * M + (i % M)]?.[Math.floor(i / M) % N] ?? NaN;
     },
     C: ({ random }) => random.normal,
