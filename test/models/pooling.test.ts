@@ -1,10 +1,10 @@
 /** Poolings of backbones against their definitions. */
-import { expect, test } from "vitest";
+import { expect, expectTypeOf, test } from "vitest";
 import { compileGraph } from "../../src/compile.ts";
-import { add, first, last, linear, model, s4d, sample, sequence } from "../../src/dsl/index.ts";
+import { add, first, last, linear, model, s4d, sample, sequence, type Seq, type Tensor, type Vec } from "../../src/dsl/index.ts";
 import type { Constants } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
-import { averagePool, downsample, linearPool, linearUnpool, sequenceModel } from "../../src/models/index.ts";
+import { averagePool, downsample, linearPool, linearUnpool, sequenceDecoder, sequenceModel, type Tier } from "../../src/models/index.ts";
 import { init } from "../../src/passes/init.ts";
 import { evaluateSystem } from "../../src/ssm/evaluate.ts";
 import { numbers } from "../kernels/program.ts";
@@ -77,6 +77,24 @@ test("a stream of a pooled backbone knows at every step what its whole blocks gi
     const whole = interpret(graph, constants, inputs(0, to - (to % 4)), { systems: evaluateSystem }).outputs;
     expect(errorOf(found, whole)).toBeLessThan(1e-5);
   }
+});
+
+test("the types know a backbone's width, behind a pooling no longer its rate, and a decoder's outputs where they are of one step", () => {
+  model("types", { u: sequence(3) }, ({ u: x }) => {
+    expectTypeOf(sequenceModel(x, { layers: 1, layer: (z) => z, name: "a" })).toEqualTypeOf<Tensor<Seq<3>>>();
+    const low = sequenceModel(x, { layers: 1, layer: (z) => z, pool: { kind: "average", by: 2 }, name: "b" });
+    expectTypeOf(low).toEqualTypeOf<Tier>();
+    expectTypeOf(sequenceDecoder(x, { outputs: 5, mode: "sum", name: "c" })).toEqualTypeOf<Tensor<Vec<5>>>();
+    const several = sequenceDecoder(low, { outputs: 5, steps: 2, name: "d" });
+    expectTypeOf(several).toEqualTypeOf<Tensor<Vec<number>>>();
+    expect(several.shape.H).toBe(10);
+    return { y: several };
+  });
+});
+
+test("steps of a decoder that are no number of steps are refused", () => {
+  const build = () => model("m", { u: sequence(H) }, ({ u: x }) => ({ y: sequenceDecoder(x, { outputs: 2, steps: 0 }) }));
+  expect(build).toThrowError(expect.objectContaining({ code: "shape-mismatch" }));
 });
 
 test("an expand that is no number of channels is refused", () => {

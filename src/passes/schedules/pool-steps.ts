@@ -5,7 +5,7 @@
 import { bug } from "../../ir/error.ts";
 import type { PoolNode, ValueId } from "../../ir/graph.ts";
 import { everyElement } from "./elements.ts";
-import { add, dim, div, f32, ge, kernelBuilder, type KExpr, lt, mod, mul, sub, u32 } from "./kit.ts";
+import { add, dim, div, f32, kernelBuilder, type KExpr, lt, mod, mul, sub, u32 } from "./kit.ts";
 import {
   applyPost,
   channelsOf,
@@ -27,7 +27,7 @@ import { ownTraffic } from "./traffic.ts";
 
 const lanes = 64;
 
-/** What is added to a whole sequence's result over reading the steps it has. */
+/** Of the dispatch that writes the result; `reads`: bytes of the steps it is made of. */
 const costOf = (node: PoolNode, reads: string, context: LowerContext) => {
   const size = elements(node.type, context.entry);
   const own = `4*${size}+${reads}`;
@@ -43,12 +43,10 @@ function lowerWhole(node: PoolNode, id: ValueId, channels: number, steps: number
   const reads = `${4 * channels}*d.B*Math.min(d.L,${steps})`;
   everyElement("pool_steps", node, id, context, costOf(node, reads, context), (k, at) => {
     const i = k.let("step", div(at.c, channels));
-    // Counted from `steps` before the sequence, so that no number is below zero.
-    const l = k.let("time", node.kind === "last" ? add(dim("L"), i) : add(i, steps));
+    // What lies before the sequence is, without a sign, far behind it.
+    const l = k.let("time", node.kind === "last" ? sub(add(dim("L"), i), steps) : i);
     const value = k.var("value", f32(0));
-    k.if(ge(l, steps), () =>
-      k.if(lt(sub(l, steps), dim("L")), () => k.assign(value, read(k, x, { b: at.b, l: sub(l, steps), c: mod(at.c, channels) }))),
-    );
+    k.if(lt(l, dim("L")), () => k.assign(value, read(k, x, { b: at.b, l, c: mod(at.c, channels) })));
     write(k, context.result(id), at, applyPost(k, node, [value], at, context));
   });
 }
@@ -76,7 +74,7 @@ function keep(node: PoolNode, channels: number, steps: number, state: number, co
       // Of the steps of this row the newest is the last of all, or so many before it.
       const back = k.let("back", mod(add(sub(add(dim("pos"), dim("L")), 1), sub(u32(steps), row)), steps));
       k.if(lt(back, dim("L")), () => put(row, sub(sub(dim("L"), 1), back)));
-    } else k.if(ge(row, dim("pos")), () => k.if(lt(sub(row, dim("pos")), dim("L")), () => put(row, sub(row, dim("pos")))));
+    } else k.if(lt(sub(row, dim("pos")), dim("L")), () => put(row, sub(row, dim("pos"))));
   });
   const came = step ? "1" : `Math.min(d.L,${steps})`;
   const rooms = node.kind === "last" ? came : `Math.max(Math.min(${steps}-d.pos,${came}),0)`;
