@@ -1,43 +1,12 @@
 /** One token of a language model with the shapes of mamba-130m, random weights: the cost report of a step, and submits on this device. */
 import { evaluatePlan } from "../src/codegen/plan-source.ts";
-import { compileGraph, type Compiled } from "../src/compile.ts";
-import { model, tokens, type Model } from "../src/dsl/index.ts";
-import type { Constant } from "../src/ir/graph.ts";
-import { mambaBlock, mambaModel } from "../src/models/index.ts";
+import type { Compiled } from "../src/compile.ts";
+import type { Model } from "../src/dsl/index.ts";
 import { dimsFor, estimate, evaluateSize, type ProgramEstimate } from "../src/passes/mode.ts";
 import { loadPlan } from "../test/setup/execute.ts";
-import { random } from "../test/setup/random-graph.ts";
 import { sharedDevice } from "../test/setup/shared-device.ts";
 import type { Bench, Figure } from "./figure.ts";
-
-interface Shape {
-  readonly width: number;
-  readonly layers: number;
-  readonly vocabulary: number;
-}
-
-const mamba130m: Shape = { width: 768, layers: 24, vocabulary: 50_280 };
-
-const mamba = ({ width, layers, vocabulary }: Shape): Model =>
-  model("mamba", { ids: tokens(vocabulary) }, ({ ids }) => ({ logits: mambaModel(ids, { width, layers, mixer: (x) => mambaBlock(x) }) }));
-
-/** Random numbers; parameters of one size share theirs, for costs depend on none. */
-function weightsOf({ graph }: Model): Map<string, Constant> {
-  const next = random(20261123);
-  const known = new Map<number, Float64Array>();
-  const weights = new Map<string, Constant>();
-  for (const node of graph.nodes) {
-    if (node.op !== "param") continue;
-    const shape = node.type.dims.map(({ size }) => Number(size));
-    const size = shape.reduce((product, extent) => product * extent, 1);
-    const data = known.get(size) ?? Float64Array.from({ length: size }, () => 0.1 * (next() - 0.5));
-    known.set(size, data);
-    weights.set(node.name, { shape, data });
-  }
-  return weights;
-}
-
-const compile = (language: Model): Promise<Compiled> => compileGraph(language.graph, weightsOf(language), { maxLength: 256 });
+import { compile, mamba, mamba130m, weightsOf } from "./mamba.ts";
 
 const stepOf = ({ lowered }: Compiled): ProgramEstimate => estimate(lowered.costs.step?.body ?? [], dimsFor(1, 1), true);
 

@@ -31,6 +31,7 @@ export function printEntry(plan: PlanSource, characters?: string): string {
     namedImports: ["DeviceTensor", "TensorInput", "TensorOutput"],
     isTypeOnly: true,
   });
+  file.addImportDeclaration({ moduleSpecifier: "./plan.js", namedImports: ["repeat"] });
   if (makers.length > 0) file.addImportDeclaration({ moduleSpecifier: "./tables.js", namedImports: makers });
   file.addExportDeclaration({ moduleSpecifier: "./errors.js" });
   if (plan.generate !== undefined) file.addExportDeclaration({ moduleSpecifier: "./language-api.js", namedExports: ["LogitsError"] });

@@ -5,6 +5,7 @@
  */
 import type { BufferSpec, Dispatch, KernelSpec, Plan, Program } from "../runtime/plan.ts";
 import { packShader } from "./pack-shader.ts";
+import { type Item, joinItems, printItem, printList, scalarItem } from "./runs.ts";
 
 /** `T` with every function in it replaced by `F`. */
 type WithFunctions<T, F> = T extends (...args: never[]) => unknown
@@ -78,10 +79,10 @@ export function evaluatePlan(plan: PlanSource): Plan {
   return mapFunctions(plan, evaluateExpression<unknown, unknown>) as Plan;
 }
 
-/** The plan as a JavaScript object literal, its shaders in the form of a bundle. */
+/** The plan as a JavaScript object literal, its shaders in the form of a bundle, its runs calls of `repeat`. */
 export function printPlan(plan: PlanSource): string {
   const packed = { ...plan, kernels: plan.kernels.map((kernel) => ({ ...kernel, wgsl: packShader(kernel.wgsl, kernel.access) })) };
-  return literal(mapFunctions(packed, (parameter, expression) => new Code(`(${parameter}) => (${expression})`)));
+  return printItem(literal(mapFunctions(packed, (parameter, expression) => new Code(`(${parameter}) => (${expression})`))));
 }
 
 /** JavaScript text among data. */
@@ -92,10 +93,19 @@ class Code {
   }
 }
 
-function literal(value: unknown): string {
-  if (value instanceof Code) return value.text;
-  if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+function literal(value: unknown): Item {
+  if (value instanceof Code) return { text: value.text, integers: [] };
+  if (Array.isArray(value)) {
+    const items = value.map(literal);
+    return value.some((item) => typeof item === "object") ? { text: printList(items), integers: [] } : joinItems(items, "[", ", ", "]");
+  }
+  if (typeof value === "number" || typeof value === "string") return scalarItem(value);
+  if (typeof value !== "object" || value === null) return { text: JSON.stringify(value), integers: [] };
   const fields = Object.entries(value).filter(([, field]) => field !== undefined);
-  return `{ ${fields.map(([name, field]) => `${JSON.stringify(name)}: ${literal(field)}`).join(", ")} }`;
+  return joinItems(
+    fields.map(([name, field]) => joinItems([literal(field)], `${JSON.stringify(name)}: `, "", "")),
+    "{ ",
+    ", ",
+    " }",
+  );
 }

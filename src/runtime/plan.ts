@@ -25,6 +25,13 @@ export interface Dims {
 /** The least power of two not below L. */
 export const fftPoints = (L: number): number => 2 ** Math.ceil(Math.log2(Math.max(L, 1)));
 
+/** The first `count` items of `period(0)`, `period(1)`, ...: how a bundle writes lists that repeat themselves. */
+export function repeat<T>(count: number, period: (i: number) => readonly T[]): T[] {
+  const items: T[] = [];
+  for (let i = 0; items.length < count; i++) items.push(...period(i));
+  return items.slice(0, count);
+}
+
 export interface TensorSpec {
   readonly name: string;
   readonly dtype: "f32" | "i32";
