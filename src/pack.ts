@@ -12,9 +12,8 @@ import { printDeclarations, printEntry, typeModules } from "./codegen/glue.ts";
 import type { BundleParts, PlanSource } from "./codegen/plan-source.ts";
 import { bug, CompileError } from "./ir/error.ts";
 
-/** The runtime's modules, as source or as the built package has them. */
-const RUNTIME = fileURLToPath(new URL("./runtime/", import.meta.url));
-const EXTENSION = import.meta.url.endsWith(".ts") ? ".ts" : ".d.ts";
+/** The runtime's modules, as source: the package ships it, and what tsc makes of it is larger. */
+const RUNTIME = fileURLToPath(new URL("../src/runtime/", import.meta.url));
 /** What a bundle's folder may hold. */
 const OURS = /^(index\.js|index\.d\.ts|manifest\.json|weights.*\.safetensors|tokenizer(_config)?\.json)$/;
 
@@ -92,8 +91,8 @@ async function bundleScript(plan: PlanSource, characters: string | undefined): P
 
 /** The text of the runtime's public types. */
 async function runtimeTypes(plan: PlanSource): Promise<string> {
-  const texts = await Promise.all(typeModules(plan).map((module) => readFile(join(RUNTIME, `${module}${EXTENSION}`), "utf8")));
-  return texts.join("\n").replaceAll(/^\/\/# sourceMappingURL.*$/gm, "");
+  const texts = await Promise.all(typeModules(plan).map((module) => readFile(join(RUNTIME, `${module}.ts`), "utf8")));
+  return texts.join("\n");
 }
 
 /** Refuses a folder whose content a bundle does not replace. Throws: `output-not-ours`. */

@@ -25,18 +25,18 @@ export function printEntry(plan: PlanSource, characters?: string): string {
   const file = emptyFile("index.ts");
   const makers = [...new Set(plan.tables.map((table) => table.maker))].sort();
   const { module, loader } = plan.generate === undefined ? PLAIN : LANGUAGE;
-  file.addImportDeclaration({ moduleSpecifier: `./${module}.js`, namedImports: [loader] });
+  file.addImportDeclaration({ moduleSpecifier: `./${module}.ts`, namedImports: [loader] });
   file.addImportDeclaration({
-    moduleSpecifier: "./api.js",
+    moduleSpecifier: "./api.ts",
     namedImports: ["DeviceTensor", "TensorInput", "TensorOutput"],
     isTypeOnly: true,
   });
-  file.addImportDeclaration({ moduleSpecifier: "./plan.js", namedImports: ["repeat"] });
-  if (makers.length > 0) file.addImportDeclaration({ moduleSpecifier: "./tables.js", namedImports: makers });
-  file.addExportDeclaration({ moduleSpecifier: "./errors.js" });
-  if (plan.generate !== undefined) file.addExportDeclaration({ moduleSpecifier: "./language-api.js", namedExports: ["LogitsError"] });
+  file.addImportDeclaration({ moduleSpecifier: "./plan.ts", namedImports: ["repeat"] });
+  if (makers.length > 0) file.addImportDeclaration({ moduleSpecifier: "./tables.ts", namedImports: makers });
+  file.addExportDeclaration({ moduleSpecifier: "./errors.ts" });
+  if (plan.generate !== undefined) file.addExportDeclaration({ moduleSpecifier: "./language-api.ts", namedExports: ["LogitsError"] });
   const tokenizer = plan.generate === undefined || characters === undefined ? "" : `, characterTokenizer(${JSON.stringify(characters)})`;
-  if (tokenizer !== "") file.addImportDeclaration({ moduleSpecifier: "./characters.js", namedImports: ["characterTokenizer"] });
+  if (tokenizer !== "") file.addImportDeclaration({ moduleSpecifier: "./characters.ts", namedImports: ["characterTokenizer"] });
   addTensorTypes(file, plan);
   file.addVariableStatement({
     isExported: true,

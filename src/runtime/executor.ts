@@ -7,7 +7,7 @@ import { usage } from "./device.ts";
 import { LimitError } from "./errors.ts";
 import { Pipelines } from "./pipelines.ts";
 import type { BufferSpec, Dims, Dispatch, Plan, Program } from "./plan.ts";
-import { fftPoints } from "./plan.ts";
+import { fftPoints, missing } from "./plan.ts";
 import type { Tensors } from "./shards.ts";
 import type { Readback } from "./staging.ts";
 import { Staging } from "./staging.ts";
@@ -308,8 +308,3 @@ export class Executor {
 }
 
 const active = (dispatches: readonly Dispatch[], d: Dims): Dispatch[] => dispatches.filter((dispatch) => dispatch.when?.(d) ?? true);
-
-/** The plan names something that is not there: the compiler's fault, not the user's. */
-function missing(what: string): never {
-  throw new Error(`bug: the plan lacks ${what}`);
-}

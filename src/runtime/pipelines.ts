@@ -1,6 +1,7 @@
 /** The pipelines of a plan on one device, each compiled once, when it is first needed: a model has more kernels than one length uses. */
 import { LimitError } from "./errors.ts";
 import type { Dims, Dispatch, KernelSpec } from "./plan.ts";
+import { missing } from "./plan.ts";
 import { unpackShader } from "./shader-text.ts";
 
 interface Kernel {
@@ -50,11 +51,7 @@ export class Pipelines {
     return pipeline;
   }
 
-  #kernel(index: number): Kernel {
-    const kernel = this.#kernels[index];
-    if (!kernel) throw new Error(`bug: the plan has no kernel ${index}`);
-    return kernel;
-  }
+  readonly #kernel = (index: number): Kernel => this.#kernels[index] ?? missing(`kernel ${index}`);
 }
 
 /** Binding 0 is the uniform, at an offset of each dispatch; the letters of `access` follow. */

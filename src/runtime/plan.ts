@@ -150,3 +150,8 @@ export interface Plan {
   readonly chooseResume?: (d: Dims) => Mode;
   readonly shards: readonly { readonly file: string; readonly bytes: number; readonly sha256: string }[];
 }
+
+/** The plan names something that is not there: the compiler's fault, not the user's. */
+export function missing(what: string): never {
+  throw new Error(`bug: the plan lacks ${what}`);
+}

@@ -6,6 +6,7 @@ import { usage } from "./device.ts";
 import { InputError } from "./errors.ts";
 import type { Bindings, Executor } from "./executor.ts";
 import type { BufferSpec, Dims, Program, TensorSpec } from "./plan.ts";
+import { missing } from "./plan.ts";
 import type { Readback } from "./staging.ts";
 import type { HostArray, Outputs, Part, Values } from "./tensors.ts";
 import { isBuffer, product, runs, sized, toOutputs, zeros } from "./tensors.ts";
@@ -167,9 +168,7 @@ export class Session implements Bindings {
   /** The buffer of this kind, and of this name where kinds have several; `allocate` made it. */
   buffer(kind: "input" | "output" | "settings", name?: string): GPUBuffer {
     const isIt = (spec: BufferSpec): boolean => spec.kind === kind && (!("name" in spec) || spec.name === name);
-    const buffer = this.buffers.get(this.executor.plan.buffers.findIndex(isIt));
-    if (!buffer) throw new Error(`bug: the plan lacks ${kind} ${name}`);
-    return buffer;
+    return this.buffers.get(this.executor.plan.buffers.findIndex(isIt)) ?? missing(`${kind} ${name}`);
   }
 }
 

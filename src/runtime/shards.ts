@@ -61,12 +61,14 @@ async function readShard(
   }
 }
 
-/** Hosts that have `node:fs` and a `fetch` that refuses file URLs. The name is a value so that bundlers leave it alone. */
-async function readFile(url: URL): Promise<ArrayBuffer> {
-  const name = "node:fs/promises";
-  const fs = (await import(/* @vite-ignore */ name)) as { readFile(url: URL): Promise<Uint8Array<ArrayBuffer>> };
-  return (await fs.readFile(url)).slice().buffer;
+/** On hosts that have `node:fs` and a `fetch` that refuses file URLs. */
+async function readFile(url: URL): Promise<Uint8Array> {
+  const fs = (await hostModule("node:fs/promises")) as { readFile(url: URL): Promise<Uint8Array> };
+  return fs.readFile(url);
 }
+
+/** A module of the host: its name is a parameter so that bundlers leave it alone. */
+const hostModule = (name: string): Promise<unknown> => import(/* @vite-ignore */ name);
 
 async function fetchShard(
   url: URL,
