@@ -17,31 +17,34 @@ const reserved = new Set(
 );
 const identifier = (name: string): string => (reserved.has(name) ? `${name}_` : name);
 
-type Precedence = "atom" | "infix";
+/** How tightly an expression holds together: operators bind less than names and calls, and those of bits need parentheses around all that is near. */
+const ATOM = 4;
+const BITS = -1;
 interface Text {
   readonly text: string;
-  readonly kind: Precedence;
+  readonly binding: number;
 }
 
-const infix: Partial<Record<KFn, string>> = {
-  add: "+",
-  sub: "-",
-  mul: "*",
-  div: "/",
-  mod: "%",
-  shl: "<<",
-  shr: ">>",
-  bitand: "&",
-  bitor: "|",
-  bitxor: "^",
-  lt: "<",
-  le: "<=",
-  gt: ">",
-  ge: ">=",
-  eq: "==",
-  ne: "!=",
-  and: "&&",
-  or: "||",
+/** Operators with how tightly they bind. */
+const infix: Partial<Record<KFn, readonly [symbol: string, binding: number]>> = {
+  add: ["+", 2],
+  sub: ["-", 2],
+  mul: ["*", 3],
+  div: ["/", 3],
+  mod: ["%", 3],
+  shl: ["<<", BITS],
+  shr: [">>", BITS],
+  bitand: ["&", BITS],
+  bitor: ["|", BITS],
+  bitxor: ["^", BITS],
+  lt: ["<", 1],
+  le: ["<=", 1],
+  gt: [">", 1],
+  ge: [">=", 1],
+  eq: ["==", 1],
+  ne: ["!=", 1],
+  and: ["&&", 0],
+  or: ["||", 0],
 };
 
 /** Coefficients of `series`, highest first, in Horner form of `variable`. */
@@ -128,7 +131,18 @@ export function f32Literal(value: number): string {
   return `${rounded}f`;
 }
 
-const wrap = (t: Text): string => (t.kind === "atom" ? t.text : `(${t.text})`);
+const atom = (text: string): Text => ({ text, binding: ATOM });
+
+/** An operand, in parentheses where it binds less than `least`. */
+const operand = ({ text, binding }: Text, least: number): string => (binding < least ? `(${text})` : text);
+
+/** Sums and products are read from the left: the first operand may be one of the same kind. */
+function printInfix(symbol: string, binding: number, [first, ...rest]: readonly Text[]): Text {
+  if (first === undefined) return bug(`no operand of ${symbol}`);
+  const least = binding === BITS ? ATOM : binding + 1;
+  const parts = [operand(first, binding >= 2 ? binding : least), ...rest.map((part) => operand(part, least))];
+  return { text: parts.join(` ${symbol} `), binding };
+}
 
 function literal(type: KType, value: number): string {
   switch (type) {
@@ -148,18 +162,15 @@ function literal(type: KType, value: number): string {
 }
 
 function printCall(fn: KFn, type: KType, args: readonly KExpr[]): Text {
-  const parts = args.map((e) =>
-    type === "vec4u" && e.type === "u32" ? { text: `vec4u(${print(e).text})`, kind: "atom" as const } : print(e),
-  );
-  const symbol = infix[fn];
-  if (symbol !== undefined) return { text: parts.map(wrap).join(` ${symbol} `), kind: "infix" };
+  const parts = args.map((e) => (type === "vec4u" && e.type === "u32" ? atom(`vec4u(${print(e).text})`) : print(e)));
+  const operator = infix[fn];
+  if (operator !== undefined) return printInfix(...operator, parts);
   const list = parts.map((p) => p.text);
-  const atom = (text: string): Text => ({ text, kind: "atom" });
   switch (fn) {
     case "neg":
-      return atom(`(-${wrap(parts[0] ?? bug("neg"))})`);
+      return atom(`(-${operand(parts[0] ?? bug("neg"), ATOM)})`);
     case "not":
-      return atom(`(!${wrap(parts[0] ?? bug("not"))})`);
+      return atom(`(!${operand(parts[0] ?? bug("not"), ATOM)})`);
     case "select":
       return atom(`select(${list[2]}, ${list[1]}, ${list[0]})`);
     case "float":
@@ -174,7 +185,6 @@ function printCall(fn: KFn, type: KType, args: readonly KExpr[]): Text {
 }
 
 function print(e: KExpr): Text {
-  const atom = (text: string): Text => ({ text, kind: "atom" });
   switch (e.op) {
     case "lit": {
       const text = literal(e.type, e.value);

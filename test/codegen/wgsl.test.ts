@@ -93,14 +93,24 @@ describe("names", () => {
 });
 
 describe("expressions", () => {
-  test("operators within operators are in parentheses, whatever the precedence", () => {
+  test("operators within operators are in parentheses where another reading would be taken", () => {
     expect(printed((x, y, z) => kit.mul(kit.add(x, y), z))).toBe("(x + y) * z");
-    expect(printed((x, y, z) => kit.add(x, kit.mul(y, z)))).toBe("x + (y * z)");
+    expect(printed((x, y, z) => kit.add(x, kit.mul(y, z)))).toBe("x + y * z");
+    expect(printed((x, y, z) => kit.add(x, kit.add(y, z)))).toBe("x + (y + z)");
     expect(printed((x, y, z) => kit.sub(x, kit.sub(y, z)))).toBe("x - (y - z)");
-    expect(printed((x, y, z) => kit.sub(kit.sub(x, y), z))).toBe("(x - y) - z");
+    expect(printed((x, y, z) => kit.sub(kit.sub(x, y), z))).toBe("x - y - z");
+    expect(printed((x, y, z) => kit.mul(x, kit.div(y, z)))).toBe("x * (y / z)");
+    expect(printed((x, y, z) => kit.div(kit.mul(x, y), z))).toBe("x * y / z");
     expect(printed((x, y) => kit.sub(x, kit.neg(y)))).toBe("x - (-y)");
     expect(printed((x, y) => kit.neg(kit.add(x, y)))).toBe("(-(x + y))");
+  });
+
+  test("so are operators of bits, which WGSL mixes with no other, and conditions of conditions", () => {
     expect(printed(() => kit.bitand(kit.shl(lane, 3), 7))).toBe("(lane << 3u) & 7u");
+    expect(printed(() => kit.add(kit.bitand(lane, 7), kit.shr(kit.add(lane, 1), 3)))).toBe("(lane & 7u) + ((lane + 1u) >> 3u)");
+    expect(printed((x, y, z) => callOf("and", kit.lt(kit.add(x, y), z), kit.lt(x, y)))).toBe("x + y < z && x < y");
+    expect(printed((x, y, z) => callOf("and", callOf("or", x, y), callOf("and", y, z)))).toBe("(x || y) && (y && z)");
+    expect(printed((x, y, z) => callOf("eq", kit.lt(x, y), kit.lt(y, z)))).toBe("(x < y) == (y < z)");
   });
 
   test("select takes the condition last and the value where it fails first", () => {

@@ -12,13 +12,13 @@ fn r_erf(x: f32) -> f32 {
 }
 @compute @workgroup_size(64u)
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: vec3u) {
-  let l = (grp.x * 64u) + lane;
+  let l = grp.x * 64u + lane;
   if (l < d.L) {
     var sum = 0f;
     for (var j = 0u; j < l + 1u; j += 1u) {
-      sum = (b1[(grp.y * d.M) + j] * b2[(((grp.z * 8u) + grp.y) * d.L) + (l - j)]) + sum;
+      sum = b1[grp.y * d.M + j] * b2[(grp.z * 8u + grp.y) * d.L + (l - j)] + sum;
     }
-    let y = sum + b3[(((grp.z * 8u) + grp.y) * d.L) + l];
-    b4[(((grp.z * 8u) + grp.y) * d.L) + l] = (0.5f * y) * (1f + r_erf(0.70710677f * y));
+    let y = sum + b3[(grp.z * 8u + grp.y) * d.L + l];
+    b4[(grp.z * 8u + grp.y) * d.L + l] = 0.5f * y * (1f + r_erf(0.70710677f * y));
   }
 }

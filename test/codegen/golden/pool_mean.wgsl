@@ -8,14 +8,14 @@ var<workgroup> scratch: array<f32, 64u>;
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: vec3u) {
   var sum = 0f;
   for (var l = lane; l < d.L; l += 64u) {
-    sum = sum + b1[(((grp.y * 8u) + grp.x) * d.L) + l];
+    sum = sum + b1[(grp.y * 8u + grp.x) * d.L + l];
   }
   scratch[lane] = sum;
   workgroupBarrier();
   if (lane < 8u) {
     var joined = scratch[lane];
     for (var part = 1u; part < 8u; part += 1u) {
-      joined = joined + scratch[lane + (part * 8u)];
+      joined = joined + scratch[lane + part * 8u];
     }
     scratch[lane] = joined;
   }
@@ -25,10 +25,10 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: 
     joined = joined + scratch[part];
   }
   if (lane == 0u) {
-    let before = b2[(grp.y * 8u) + grp.x];
+    let before = b2[grp.y * 8u + grp.x];
     let value = select(before + joined, joined, d.pos == 0u);
-    b2[(grp.y * 8u) + grp.x] = value;
+    b2[grp.y * 8u + grp.x] = value;
     let mean = value / f32(d.pos + d.L);
-    b3[(grp.y * 8u) + grp.x] = mean;
+    b3[grp.y * 8u + grp.x] = mean;
   }
 }

@@ -13,41 +13,41 @@ fn r_erf(x: f32) -> f32 {
 }
 @compute @workgroup_size(64u)
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: vec3u) {
-  let i = ((grp.x + (grp.y * 65535u)) * 64u) + lane;
-  if (i < (d.B * 8u)) {
+  let i = (grp.x + grp.y * 65535u) * 64u + lane;
+  if (i < d.B * 8u) {
     let b = i / 8u;
     let h = i % 8u;
-    let u = b2[(b * 8u) + h];
+    let u = b2[b * 8u + h];
     var sum = b3[h] * u;
     for (var n = 0u; n < 4u; n += 1u) {
-      let pole0 = b4[(n * 8u) + h];
-      let pole1 = b4[((n + 4u) * 8u) + h];
-      let pole2 = b4[((n + 8u) * 8u) + h];
-      let pole3 = b4[((n + 12u) * 8u) + h];
-      let pole4 = b4[((n + 16u) * 8u) + h];
-      let pole5 = b4[((n + 20u) * 8u) + h];
-      let at = (((b * 8u) + (n * 2u)) * 8u) + h;
+      let pole0 = b4[n * 8u + h];
+      let pole1 = b4[(n + 4u) * 8u + h];
+      let pole2 = b4[(n + 8u) * 8u + h];
+      let pole3 = b4[(n + 12u) * 8u + h];
+      let pole4 = b4[(n + 16u) * 8u + h];
+      let pole5 = b4[(n + 20u) * 8u + h];
+      let at = (b * 8u + n * 2u) * 8u + h;
       let x_re = b1[at];
       let x_im = b1[at + 8u];
       let grid = bitcast<f32>(bitcast<u32>(max(abs(x_re), abs(x_im))) & 2139095040u) * 12288f;
       let upper_re = bitcast<f32>(bitcast<u32>(x_re + grid) | (d.B >> 31u)) - grid;
       let upper_im = bitcast<f32>(bitcast<u32>(x_im + grid) | (d.B >> 31u)) - grid;
-      let exact_re = (pole0 * upper_re) - (pole1 * upper_im);
-      let exact_im = (pole0 * upper_im) + (pole1 * upper_re);
-      let lower_re = (x_re - upper_re) + b1[at + (d.B * 64u)];
-      let lower_im = (x_im - upper_im) + b1[(at + (d.B * 64u)) + 8u];
-      let rest_re = ((pole0 * lower_re) - (pole1 * lower_im)) + (((pole2 * x_re) - (pole3 * x_im)) + u);
-      let rest_im = ((pole0 * lower_im) + (pole1 * lower_re)) + ((pole2 * x_im) + (pole3 * x_re));
+      let exact_re = pole0 * upper_re - pole1 * upper_im;
+      let exact_im = pole0 * upper_im + pole1 * upper_re;
+      let lower_re = x_re - upper_re + b1[at + d.B * 64u];
+      let lower_im = x_im - upper_im + b1[at + d.B * 64u + 8u];
+      let rest_re = pole0 * lower_re - pole1 * lower_im + (pole2 * x_re - pole3 * x_im + u);
+      let rest_im = pole0 * lower_im + pole1 * lower_re + (pole2 * x_im + pole3 * x_re);
       let next_re = bitcast<f32>(bitcast<u32>(exact_re + rest_re) | (d.B >> 31u));
       let next_im = bitcast<f32>(bitcast<u32>(exact_im + rest_im) | (d.B >> 31u));
       let lost_re = rest_re - bitcast<f32>(bitcast<u32>(next_re - exact_re) | (d.B >> 31u));
       let lost_im = rest_im - bitcast<f32>(bitcast<u32>(next_im - exact_im) | (d.B >> 31u));
       b1[at] = next_re;
       b1[at + 8u] = next_im;
-      b1[at + (d.B * 64u)] = lost_re;
-      b1[(at + (d.B * 64u)) + 8u] = lost_im;
-      sum = ((pole4 * next_re) + sum) - (pole5 * next_im);
+      b1[at + d.B * 64u] = lost_re;
+      b1[at + d.B * 64u + 8u] = lost_im;
+      sum = pole4 * next_re + sum - pole5 * next_im;
     }
-    b5[(b * 8u) + h] = (0.5f * sum) * (1f + r_erf(0.70710677f * sum));
+    b5[b * 8u + h] = 0.5f * sum * (1f + r_erf(0.70710677f * sum));
   }
 }
