@@ -9,41 +9,40 @@ import { relativeError } from "../math/golden.ts";
 import { loadPlan, toInputs } from "../setup/execute.ts";
 import { sharedDevice } from "../setup/shared-device.ts";
 import { cutInputs, joinPieces } from "../setup/tensors.ts";
-import { goldenOp, opCases } from "./golden.ts";
+import { goldenOp, type Memory, opCases } from "./golden.ts";
 
 const cases = opCases.filter(({ op }) => !["causal_conv", "gated_rmsnorm"].includes(op));
 
 describe("in float64", () => {
   test.each(cases)("$op $name", async (c) => {
-    const { graph, constants, inputs, y, before, after } = await goldenOp(c);
-    const node = graph.nodes.findIndex((n) => n.op === "ssm");
-    const state = before === undefined ? emptyState : { position: 0, nodes: new Map([[node, before]]) };
-    const found = interpret(graph, constants, inputs, { state });
+    const { graph, constants, inputs, y, memories } = await goldenOp(c);
+    const known = memories.flatMap(({ keptBy, before }) =>
+      before === undefined ? [] : [[graph.nodes.findIndex(keptBy), before] as const],
+    );
+    const found = interpret(graph, constants, inputs, { state: { ...emptyState, nodes: new Map(known) } });
     const goal = ["ssd", "gated_delta", "mlstm"].includes(c.op) ? 1e-11 : 1e-12;
     expect(relativeError(found.outputs.get("y")?.data ?? [], y.data)).toBeLessThan(goal);
-    expect(relativeError(found.state.nodes.get(node) ?? [], after)).toBeLessThan(goal);
+    for (const { name, keptBy, after } of memories)
+      expect(relativeError(found.state.nodes.get(graph.nodes.findIndex(keptBy)) ?? [], after), name).toBeLessThan(goal);
   });
 });
 
 describe("on the device, in every mode", () => {
   test.each(cases)("$op $name", async (c) => {
-    const { graph, constants, inputs, y, before, after } = await goldenOp(c);
+    const { graph, constants, inputs, y, memories } = await goldenOp(c);
     const compiled = await compileGraph(graph, constants, { maxLength: 256 });
-    const numbers = after.length / (y.shape[0] ?? 1);
-    const node = compiled.module.graph.nodes.findIndex(
-      (n) => n.op === "ssm" && n.form.stage === "selective" && n.form.heads * n.form.width * n.form.state === numbers,
-    );
+    const stateOf = ({ keptBy }: Memory): string => `state${compiled.module.graph.nodes.findIndex(keptBy)}`;
     let resume: Mode = "recurrence";
     const plan: Plan = { ...evaluatePlan(compiled.plan), chooseResume: () => resume };
     const model = await loadPlan(plan, compiled.shards, { device: await sharedDevice() });
     onTestFinished(() => model.destroy());
     const stream = await model.stream({ batch: y.shape[0] ?? 1 });
     const start = await stream.save();
-    const name = `state${node}`;
-    const states = before === undefined ? start.states : { ...start.states, [name]: Float32Array.from(before) };
+    const given = memories.flatMap((memory) => (memory.before ? [[stateOf(memory), Float32Array.from(memory.before)] as const] : []));
+    const states = { ...start.states, ...Object.fromEntries(given) };
     const goal = tolerance(c);
     for (const mode of model.info.modes as readonly Mode[]) {
-      if (before === undefined) {
+      if (given.length === 0) {
         const whole = await model.run(toInputs(compiled, inputs), { mode });
         expect.soft(relativeError(whole["y"]?.data ?? [], y.data), `${mode}, whole`).toBeLessThan(goal);
       }
@@ -56,7 +55,9 @@ describe("on the device, in every mode", () => {
         found.push(new Map([["y", { shape: part?.dims ?? [], data: Float64Array.from(part?.data ?? []) }]]));
       }
       expect.soft(relativeError(joinPieces(graph, found).get("y")?.data ?? [], y.data), `${mode}, in pieces`).toBeLessThan(goal);
-      expect.soft(relativeError((await stream.save()).states[name] ?? [], after), `${mode}, state`).toBeLessThan(goal);
+      const { states: kept } = await stream.save();
+      for (const memory of memories)
+        expect.soft(relativeError(kept[stateOf(memory)] ?? [], memory.after), `${mode}, state ${memory.name}`).toBeLessThan(goal);
     }
   });
 });

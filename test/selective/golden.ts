@@ -1,7 +1,7 @@
 /** The golden op cases of the selective families, as graphs with inputs, outputs and states. */
 import { readFileSync } from "node:fs";
 import { arg, call, constant } from "../../src/ir/expr.ts";
-import type { Constant, Graph } from "../../src/ir/graph.ts";
+import type { Constant, Graph, Node } from "../../src/ir/graph.ts";
 import type { Recurrence, RecurrenceSizes } from "../../src/ssm/recurrence.ts";
 import { gatedDelta } from "../../src/ssm/recurrences/gated-delta.ts";
 import { gla } from "../../src/ssm/recurrences/gla.ts";
@@ -26,7 +26,17 @@ export interface OpCase {
   readonly opts: Readonly<Record<string, unknown>>;
 }
 
-/** A case, ready to run; states by the node that keeps them, as the interpreter lays them out. */
+/** What a node of a golden sequence remembers, as the interpreter lays it out. */
+export interface Memory {
+  /** Its name in the golden data. */
+  readonly name: string;
+  readonly keptBy: (node: Node) => boolean;
+  /** At the start of the sequence, where that is no beginning. */
+  readonly before?: Float64Array;
+  readonly after: Float64Array;
+}
+
+/** A case, ready to run. */
 export interface GoldenOp {
   readonly name: string;
   readonly op: string;
@@ -34,9 +44,7 @@ export interface GoldenOp {
   readonly constants: ReadonlyMap<string, Constant>;
   readonly inputs: ReadonlyMap<string, Constant>;
   readonly y: Constant;
-  /** The state the golden sequence starts from and ends at, of the first selective node. */
-  readonly before?: Float64Array;
-  readonly after: Float64Array;
+  readonly memories: readonly Memory[];
 }
 
 export const opCases = (JSON.parse(readFileSync(new URL("ops.json", folder), "utf8")) as { cases: readonly OpCase[] }).cases;
@@ -87,7 +95,15 @@ interface Plan {
   /** From the golden state to `[B][N][H P]`. */
   readonly state: (golden: Constant) => Constant;
   readonly stateNames: readonly [before: string, after: string];
+  /** What else is remembered. */
+  readonly more?: readonly Memory[];
 }
+
+/** Whether a node is a recurrence with a state of `numbers` a sequence. */
+const recurrenceOf =
+  (numbers: number): Memory["keptBy"] =>
+  (node) =>
+    node.op === "ssm" && node.form.stage === "selective" && node.form.heads * node.form.width * node.form.state === numbers;
 
 export async function goldenOp(c: OpCase): Promise<GoldenOp> {
   const given: Record<string, Constant> = {};
@@ -99,6 +115,7 @@ export async function goldenOp(c: OpCase): Promise<GoldenOp> {
   const { graph, constants } = recurrenceGraph(plan.family, plan.sizes, plan.around);
   const [before, after] = plan.stateNames;
   const y = c.op === "selective_scan" ? permuted(of("y"), [0, 2, 1]) : flat(of("y"));
+  const state = plan.state(of(after)).data;
   return {
     name: c.name,
     op: c.op,
@@ -106,8 +123,15 @@ export async function goldenOp(c: OpCase): Promise<GoldenOp> {
     constants: new Map([...constants, ...Object.entries(plan.params).map(([k, v]) => [k, vector(v)] as const)]),
     inputs: new Map(Object.entries(plan.values)),
     y,
-    ...(given[before] === undefined ? {} : { before: plan.state(given[before]).data }),
-    after: plan.state(of(after)).data,
+    memories: [
+      {
+        name: after,
+        keptBy: recurrenceOf(state.length / (y.shape[0] ?? 1)),
+        ...(given[before] === undefined ? {} : { before: plan.state(given[before]).data }),
+        after: state,
+      },
+      ...(plan.more ?? []),
+    ],
   };
 }
 
@@ -238,6 +262,10 @@ function planOf(c: OpCase, given: Readonly<Record<string, Constant>>, of: (name:
         params: {},
         state: (S) => permuted(S, [0, 2, 1, 3]),
         stateNames: ["C0", "C"],
+        more: [
+          { name: "n", keptBy: recurrenceOf(H * N), after: permuted(of("n"), [0, 2, 1]).data },
+          { name: "m", keptBy: ({ op }) => op === "cumulate", after: of("m").data },
+        ],
       };
     }
     default:
