@@ -126,7 +126,7 @@ export interface Rope {
   readonly base: number;
   readonly interleaved: boolean;
 }
-/** Rows of a table; args: ids i32 `[B L]`, table `[V H]`. */
+/** Rows of a table, for ids outside it the first or the last; args: ids i32 `[B L]`, table `[V H]`. */
 export interface EmbedNode extends Anchor {
   readonly op: "embed";
 }

@@ -199,8 +199,9 @@ export function convAlong(x: Value, w: Constant, y: Value, { size, stride }: Axi
 export function embed(ids: Value, table: Value, y: Value): void {
   const [rows = 0, H = 0] = table.shape;
   ids.data.forEach((id, i) => {
-    if (!Number.isInteger(id) || id < 0 || id >= rows) bug(`id ${id} is not a row of a table of ${rows}`);
-    for (let h = 0; h < H; h++) y.data[i * H + h] = num(table.data, id * H + h);
+    if (!Number.isInteger(id)) bug(`id ${id} is no integer`);
+    const row = Math.min(Math.max(id, 0), rows - 1);
+    for (let h = 0; h < H; h++) y.data[i * H + h] = num(table.data, row * H + h);
   });
 }
 

@@ -3,7 +3,10 @@
  * because the text of this file becomes the head of every bundle's `index.d.ts`.
  */
 
-/** The values of an input: plain where batch and length follow from the count, or with the dims in order. */
+/**
+ * The values of an input: plain where batch and length follow from the count, or with the dims in order. Ids in a GPUBuffer are
+ * not looked at: there one below the vocabulary counts as its first, and one beyond it as its last.
+ */
 export type TensorInput<D extends Float32Array | Int32Array = Float32Array> =
   | D
   | GPUBuffer

@@ -184,11 +184,13 @@ describe("the meaning of each op", () => {
       "bug: input u is [1 2 3], the graph says [1 2 2]",
     );
   });
-  test("an id outside the table is refused", () => {
+  test("an id outside the table is that of the nearest row; one that is no integer is refused", () => {
     const lines = `%0: i32[B L] = input ids\n%1: [V=3 H=2] = param table\n%2: [B L H=2] = embed %0 %1`;
-    expect(() => evaluate(lines, { table: tensor([3, 2], [0, 1, 2, 3, 4, 5]) }, { ids: tensor([1, 2], [2, 3]) })).toThrow(
-      "id 3 is not a row of a table of 3",
-    );
+    const rowsOf = (...ids: number[]) => evaluate(lines, { table: tensor([3, 2], [0, 1, 2, 3, 4, 5]) }, { ids: tensor([1, 2], ids) });
+    expect(rowsOf(1, 3)).toEqual(rowsOf(1, 2));
+    expect(rowsOf(-1, 1)).toEqual(rowsOf(0, 1));
+    expect(rowsOf(-1, 1)).not.toEqual(rowsOf(1, 1));
+    expect(() => rowsOf(0.5, 1)).toThrow("id 0.5 is no integer");
   });
 });
 

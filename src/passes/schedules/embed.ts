@@ -1,6 +1,6 @@
 /**
  * Rows of an embedding table: one lane an element, a dispatch for every piece of the table, of which one has the row. Ids
- * outside the table take its first or last row; the runtime refuses them before.
+ * outside the table take its first or last row: the runtime refuses them before, but those on the device it does not see.
  */
 import { bug } from "../../ir/error.ts";
 import { type EmbedNode, ownArity } from "../../ir/graph.ts";
