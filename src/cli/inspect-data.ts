@@ -21,10 +21,10 @@ export interface InspectNode {
 
 /** One dispatch of an entry point at the sizes of `InspectData.at`. */
 export interface InspectDispatch {
-  /** The program it belongs to: a mode, `step`, or `prepare`. */
+  /** The program it belongs to: a mode, `step`, `generate` (a step and the choice of the next token), or `prepare`. */
   readonly entry: string;
   readonly kernel: string;
-  /** In a step: it runs every so many steps only, and its costs are their share. */
+  /** Of one step: it runs every so many steps only, and its costs are their share. */
   readonly every: number;
   readonly flops: number;
   /** Bytes read and written in device memory. */

@@ -88,19 +88,25 @@ function choiceOf(entry: string, { thresholds, table }: ModeChoice, length: numb
   return { entry, chosen: chosen.mode, thresholds, modes };
 }
 
-function dispatchesOf({ lowered }: Compiled, plan: Plan, d: Dims): InspectDispatch[] {
-  const programs: (readonly [string, Program | undefined, ProgramCosts, Dims])[] = [
-    ...Object.entries(lowered.costs.whole).map(([mode, costs]) => [mode, plan.whole[mode as keyof Plan["whole"]], costs, d] as const),
-    ...(lowered.costs.step === undefined ? [] : [["step", plan.step, lowered.costs.step, { ...dimsFor(1, 1), pos: d.L - 1 }] as const]),
+/** A step and the choice of the next token. */
+const generateOf = ({ step, generate }: Plan): Program | undefined =>
+  step && generate && { prepare: [], body: [...step.body, ...generate.body] };
+
+function dispatchesOf({ lowered: { costs: known } }: Compiled, plan: Plan, d: Dims): InspectDispatch[] {
+  const one = { ...dimsFor(1, 1), pos: d.L - 1 };
+  const programs: (readonly [string, Program | undefined, ProgramCosts | undefined, Dims])[] = [
+    ...Object.entries(known.whole).map(([mode, costs]) => [mode, plan.whole[mode as keyof Plan["whole"]], costs, d] as const),
+    ["step", plan.step, known.step, one],
+    ["generate", generateOf(plan), known.generate, one],
   ];
   return programs.flatMap(([entry, program, costs, at]) => {
-    if (program === undefined) return [];
+    if (program === undefined || costs === undefined) return [];
     const rows = (list: Program["body"], own: readonly DispatchCost[], name: string): InspectDispatch[] =>
       list.flatMap((dispatch, i) => {
         const cost = own[i];
         if (cost === undefined || (cost.when !== undefined && evaluateSize(cost.when, at) === 0)) return [];
         const kernel = plan.kernels[dispatch.kernel] ?? bug(`no kernel ${dispatch.kernel}`);
-        const every = entry === "step" ? cost.rate : 1;
+        const every = at === one ? cost.rate : 1;
         const { flops, bytes, minimum, seconds } = estimateDispatch(cost, at);
         const workgroupBytes = kernel.shared?.(dispatch.constants?.(at) ?? {}) ?? 0;
         return [
@@ -127,6 +133,8 @@ function memoryOf({ lowered }: Compiled, plan: Plan, d: Dims): InspectMemory[] {
   const programs: (readonly [string, string, Program | undefined, Dims])[] = [
     ...Object.entries(plan.whole).map(([mode, program]) => [mode, `whole.${mode}`, program, d] as const),
     ["step", "step", plan.step, dimsFor(1, 1)],
+    // What chooses has no intermediate values of its own.
+    ["generate", "step", generateOf(plan), dimsFor(1, 1)],
   ];
   return programs.flatMap(([entry, name, program, at]) => {
     if (program === undefined) return [];

@@ -1,6 +1,6 @@
 /** What the inspect page is filled with is what the compiler made. */
 import { describe, expect, test } from "vitest";
-import { compileModel, valuesOf } from "../../src/build.ts";
+import { type BuiltModel, compileModel, valuesOf } from "../../src/build.ts";
 import type { InspectData } from "../../src/cli/inspect-data.ts";
 import { inspectData } from "../../src/cli/inspect-fill.ts";
 import { interpret } from "../../src/ir/interpret.ts";
@@ -13,17 +13,27 @@ const DIAGONAL = `import { model, s4d, sequence } from "recurve";
 export default model("diagonal", { u: sequence(1) }, ({ u }) => ({ y: s4d(u, { state: 8, name: "layer" }) }));
 `;
 
-/** The page's data of a model, and the model's response to a unit impulse by the interpreter. */
-async function fill(text: string): Promise<{ data: InspectData; impulse: readonly number[] }> {
+const LANGUAGE = `import { embed, linear, model, s4d, tokens } from "recurve";
+export default model("language", { ids: tokens(5) }, ({ ids }) => ({ logits: linear(s4d(embed(ids, { width: 4 }), { state: 2 }), { width: 5 }) }));
+`;
+
+/** A compiled model, and its page's data. */
+async function build(text: string): Promise<{ built: BuiltModel; data: InspectData }> {
   const modules = new Map<string, Module>();
   const built = await compileModel(await modelFile(await scratch(), text), {
     maxLength: 256,
     onPass: (pass, module) => modules.set(pass.name, module),
   });
+  const lines = text.split("\n");
+  return { built, data: inspectData(built.compiled, modules, ({ line }) => lines[line - 1]) };
+}
+
+/** The page's data of a model, and the model's response to a unit impulse by the interpreter. */
+async function fill(text: string): Promise<{ data: InspectData; impulse: readonly number[] }> {
+  const { built, data } = await build(text);
   const u = { shape: [1, 256, 1], data: Float64Array.from({ length: 256 }, (_, i) => (i === 0 ? 1 : 0)) };
   const { outputs } = interpret(built.loaded.graph, valuesOf(built), new Map([["u", u]]), { systems: evaluateSystem });
-  const lines = text.split("\n");
-  return { data: inspectData(built.compiled, modules, ({ line }) => lines[line - 1]), impulse: [...(outputs.get("y")?.data ?? [])] };
+  return { data, impulse: [...(outputs.get("y")?.data ?? [])] };
 }
 
 describe.each([
@@ -94,5 +104,16 @@ describe("the page's data of a model", () => {
         );
       }
     }
+  });
+
+  test("lists a step with the choice of the next token as a program of a language model", async () => {
+    const { dispatches, memory } = (await build(LANGUAGE)).data;
+    const kernels = (entry: string): string[] => dispatches.flatMap((d) => (d.entry === entry ? [d.kernel] : []));
+    expect(kernels("generate")).toEqual([...kernels("step"), "sample"]);
+    const [step, generate] = ["step", "generate"].map((entry) => memory.find((plan) => plan.entry === entry));
+    expect(generate?.dispatches).toEqual(kernels("generate"));
+    const temporary = (plan: typeof step) => plan?.buffers.filter(({ kind }) => kind === "temp");
+    expect(temporary(generate)).toEqual(temporary(step));
+    expect(generate?.buffers.find(({ name }) => name === "logits")?.lives[0]?.to).toBe(kernels("step").length);
   });
 });
