@@ -30,8 +30,11 @@ export interface GenerateOptions {
   readonly topP?: number | undefined;
   /** From 0 to 2^32 - 1; the same one draws the same tokens. A random one where absent. */
   readonly seed?: number | undefined;
-  /** Ids that end their sequence; they are given as its last. */
-  readonly stop?: number | readonly number[] | undefined;
+  /**
+   * Ids that end their sequence, given as its last, and text, where there is a tokenizer: the new text of a sequence ends with it,
+   * however it is cut into tokens, and what the last token has beyond is not given.
+   */
+  readonly stop?: number | string | readonly (number | string)[] | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Tokens made on the device before they are read back: 8 where absent, at most 64. */
   readonly every?: number | undefined;

@@ -10,7 +10,7 @@ const isOne = (prompt: unknown): prompt is Prompt =>
 /** Prompts, one a sequence. Throws: InputError. */
 export function readPrompts(prompt: Prompt | readonly Prompt[], tokenizer: Tokenizer | undefined, below: number): number[][] {
   return (isOne(prompt) ? [prompt] : prompt).map((one) => {
-    const ids = typeof one === "string" ? encode(one, tokenizer) : one;
+    const ids = typeof one === "string" ? Int32Array.from(needed(tokenizer, "prompt").encode(one)) : one;
     const kind = Object.prototype.toString.call(ids).slice(8, -1);
     if (kind !== "Int32Array" && kind !== "Array") throw new InputError("prompt", undefined, `it is ${kind}; ids or text are needed`);
     checkIds("prompt", ids, below);
@@ -18,7 +18,8 @@ export function readPrompts(prompt: Prompt | readonly Prompt[], tokenizer: Token
   });
 }
 
-function encode(text: string, tokenizer: Tokenizer | undefined): Int32Array {
-  if (tokenizer) return Int32Array.from(tokenizer.encode(text));
-  throw new InputError("prompt", undefined, "it is text, and there is no tokenizer; give ids, or a `tokenizer` to load()");
+/** The tokenizer that text given as `input` needs. Throws: InputError. */
+export function needed(tokenizer: Tokenizer | undefined, input: string): Tokenizer {
+  if (tokenizer) return tokenizer;
+  throw new InputError(input, undefined, "it is text, and there is no tokenizer; give ids, or a `tokenizer` to load()");
 }

@@ -5,7 +5,8 @@ import type { GenerateOptions } from "./language-api.ts";
 /** Checked options. */
 export interface Sampling {
   readonly maxTokens: number;
-  readonly stop: readonly number[];
+  /** Ids and text that end a sequence. */
+  readonly stop: readonly (number | string)[];
   readonly every: number;
   /** Bits of 1/T (0: greedy) and of p, k, seed. */
   readonly settings: Uint32Array<ArrayBuffer>;
@@ -29,10 +30,14 @@ export function readOptions(options: GenerateOptions): Sampling {
   check("topP", topP > 0 && topP <= 1, "a number above 0, at most 1");
   check("seed", Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32, "a whole number from 0 to 2^32 - 1");
   check("every", isCount(every, MOST), `a whole number from 1 to ${MOST}`);
-  const ids = typeof stop === "number" ? [stop] : stop;
-  check("stop", Array.isArray(ids) && ids.every(Number.isInteger), "an id or a list of ids");
+  const ends: readonly (number | string)[] = Array.isArray(stop) ? stop : [stop];
+  check(
+    "stop",
+    ends.every((end) => Number.isInteger(end) || (typeof end === "string" && end !== "")),
+    "an id, text or a list of these",
+  );
   // Bounded, so that float32 holds them: what is less likely than 1e-6 of the whole is drawn never anyway.
   const inverse = temperature === 0 ? 0 : Math.min(1 / temperature, 1e30);
   const [bits = 0, share = 0] = new Uint32Array(Float32Array.of(inverse, Math.max(topP, 1e-6)).buffer);
-  return { maxTokens, stop: ids, every, settings: Uint32Array.of(bits, share, topK, seed) };
+  return { maxTokens, stop: ends, every, settings: Uint32Array.of(bits, share, topK, seed) };
 }

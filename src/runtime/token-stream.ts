@@ -10,7 +10,7 @@ import type { Executor } from "./executor.ts";
 import type { GenerateOptions, LanguageStreamOptions, Piece, Prompt, SavedTokens, Tokenizer } from "./language-api.ts";
 import { LogitsError } from "./language-api.ts";
 import type { Plan, Program, TensorSpec } from "./plan.ts";
-import { readPrompts } from "./prompts.ts";
+import { needed, readPrompts } from "./prompts.ts";
 import type { Sampling } from "./sampling.ts";
 import { readOptions } from "./sampling.ts";
 import type { States } from "./session.ts";
@@ -87,6 +87,8 @@ export class TokenStream extends Stream {
   async *generate(prompt?: Prompt | readonly Prompt[], options: GenerateOptions = {}): AsyncIterableIterator<Piece> {
     const { signal } = options;
     const sampling = readOptions(options);
+    const ends = sampling.stop.filter((end) => typeof end === "string");
+    if (ends.length > 0) needed(this.#tokenizer, "stop");
     const below = this.#language.ids.below ?? Infinity;
     const prompts = readPrompts(prompt ?? Array.from({ length: this.batch }, () => []), this.#tokenizer, below);
     const turn = {};
@@ -96,14 +98,15 @@ export class TokenStream extends Stream {
       this.turn = turn;
       return ids.map((own): Sequence => ({
         ids: own,
-        text: this.#tokenizer && new Detokenizer(this.#tokenizer),
+        text: this.#tokenizer && new Detokenizer(this.#tokenizer, ends),
         count: 0,
         ended: false,
       }));
     }, signal);
-    for (let at = Math.min(...sequences.map(({ ids }) => ids.length)); sequences.some(({ ended }) => !ended);) {
+    const goesOn = (): boolean => sequences.some(({ ended }) => !ended);
+    for (let at = Math.min(...sequences.map(({ ids }) => ids.length)); goesOn();) {
       const { ids, count } = await this.exclusive((executor) => this.#decode(executor, sequences, at, sampling, turn, signal), signal);
-      for (let column = 1; column < count; column++, at++) {
+      for (let column = 1; column < count && goesOn(); column++, at++) {
         const chosen = columnsOf(ids, this.batch, count, column, column + 1);
         const wrong = sequences.findIndex((one, b) => isLive(one, at) && (chosen[b] ?? 0) < 0);
         if (wrong >= 0) throw new LogitsError(wrong, this.position);
@@ -235,9 +238,10 @@ export class TokenStream extends Stream {
 
   #piece(one: Sequence, sequence: number, id: number, { maxTokens, stop }: Sampling): Piece {
     one.count++;
-    const end = stop.includes(id) ? "stop" : one.count === maxTokens ? "length" : undefined;
+    const [stopped, full] = [stop.includes(id), one.count === maxTokens];
+    const text = one.text?.add(id, stopped || full);
+    const end = stopped || one.text?.ended ? "stop" : full ? "length" : undefined;
     one.ended = end !== undefined;
-    const text = one.text?.add(id, one.ended);
     return { sequence, id, ...(text !== undefined && { text }), position: this.position, ...(end && { end }) };
   }
 }

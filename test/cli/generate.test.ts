@@ -39,10 +39,10 @@ describe("generate", () => {
 
   test("options reach the model, and its errors the user", async () => {
     const bundle = await fakeBundle(await scratch(), SPELLER);
-    const words = ["--max-tokens", "2", "--temperature", "0.5", "--top-k", "7", "--top-p", "0.9", "--seed", "0"];
+    const words = ["--max-tokens", "2", "--temperature", "0.5", "--top-k", "7", "--top-p", "0.9", "--seed", "0", "--stop", "z\n"];
     const refused = await cli("generate", bundle, "--ids", "1,26", ...words);
     expect(refused).toMatchObject({ code: 1, out: "" });
-    expect(refused.err).toContain('error[input-invalid]: {"temperature":0.5,"topK":7,"topP":0.9,"seed":0}');
+    expect(refused.err).toContain('error[input-invalid]: {"temperature":0.5,"topK":7,"topP":0.9,"seed":0,"stop":"z\\n"}');
     const { code, err } = await cli("generate", bundle, "--ids", "99", "--max-tokens", "2");
     expect([code, err]).toEqual([1, expect.stringMatching(/^error\[logits-invalid\]: .*\n {2}fix: .+\n$/)]);
   });
@@ -56,6 +56,7 @@ describe("generate", () => {
     ["a negative temperature", ["--ids", "1", "--max-tokens", "1", "--temperature=-1"], "--temperature needs"],
     ["no share", ["--ids", "1", "--max-tokens", "1", "--top-p", "0"], "--top-p needs"],
     ["part of a token", ["--ids", "1", "--max-tokens", "1", "--top-k", "0.5"], "--top-k needs"],
+    ["no text to stop at", ["--ids", "1", "--max-tokens", "1", "--stop", ""], "--stop is empty"],
     ["a seed too large", ["--ids", "1", "--max-tokens", "1", "--seed", "4294967296"], "--seed needs"],
   ])("%s: wrong usage", async (_, words, message) => {
     const { code, out, err } = await cli("generate", "bundle", ...words);
@@ -70,6 +71,8 @@ describe("generate", () => {
     const mute = await fakeBundle(join(folder, "mute"), SPELLER.replace("  tokenizer,\n", ""));
     const text = await cli("generate", mute, "--prompt", "abc", "--max-tokens", "1");
     expect([text.code, codeIn(text.err)]).toEqual([1, "no-tokenizer"]);
+    const end = await cli("generate", mute, "--ids", "1", "--max-tokens", "1", "--stop", "x");
+    expect([end.code, codeIn(end.err)]).toEqual([1, "no-tokenizer"]);
   });
 });
 

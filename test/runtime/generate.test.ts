@@ -120,7 +120,33 @@ describe("generate", () => {
     expect(pieces.slice(0, -1).every(({ text }) => text?.includes("\uFFFD") === false)).toBe(true);
     const without = await load();
     await expect(idsOf(without.generate("hello"))).rejects.toMatchObject({ name: "InputError", input: "prompt" });
+    await expect(idsOf(without.generate([1], { stop: [2, "hello"] }))).rejects.toMatchObject({ name: "InputError", input: "stop" });
     expect((await collect(without.generate([1], { maxTokens: 1 })))[0]).not.toHaveProperty("text");
+  });
+
+  test("text ends a sequence, however it is cut into tokens, and nothing is given after it", async () => {
+    const decode = (ids: readonly number[]): string => ids.map((id) => `${String.fromCharCode(97 + id)}${id % 3}.`).join("");
+    const model = await loadLanguage(letters, { device, tokenizer: { encode: () => [], decode } });
+    const options = { maxTokens: 24, temperature: 2, seed: 9 };
+    const ids = await idsOf(model.generate(prompt, options));
+    const whole = decode(ids);
+    // From the last letter of a token to the first of the one after the next.
+    const end = whole.slice(31, 37);
+    const cut = whole.indexOf(end) + end.length;
+    const count = Math.ceil(cut / 3);
+    expect(cut % 3).toBe(1);
+    const stream = await model.stream();
+    const pieces = await collect(stream.generate(prompt, { ...options, stop: ["never", end] }));
+    expect(pieces.map(({ text }) => text).join("")).toBe(whole.slice(0, cut));
+    expect(pieces.map((piece) => piece.id)).toEqual(ids.slice(0, count));
+    expect(pieces.map((piece) => piece.end)).toEqual([...Array<undefined>(count - 1).fill(undefined), "stop"]);
+    expect(stream.position).toBe(prompt.length + count);
+    expect(await idsOf(stream.generate(undefined, { ...options, maxTokens: 24 - count }))).toEqual(ids.slice(count));
+    const both = await collect(model.generate([prompt, [2]], { ...options, stop: end }));
+    expect(both.filter(({ sequence }) => sequence === 0)).toHaveLength(count);
+    expect(both.filter(({ sequence }) => sequence === 1).map(({ id }) => id)).toEqual(
+      (await collect(model.generate([prompt, [2]], options))).filter(({ sequence }) => sequence === 1).map(({ id }) => id),
+    );
   });
 });
 
@@ -282,7 +308,9 @@ describe("interruptions", () => {
     ["half a token", [1], { topK: 1.5 }, "topK"],
     ["a seed of 33 bits", [1], { seed: 2 ** 32 }, "seed"],
     ["too few readbacks", [1], { every: 65 }, "every"],
-    ["text that stops", [1], { stop: "end" }, "stop"],
+    ["text that stops, without a tokenizer", [1], { stop: "end" }, "stop"],
+    ["no text that stops", [1], { stop: ["end", ""] }, "stop"],
+    ["part of an id", [1], { stop: 1.5 }, "stop"],
   ];
   test("what generate does not take is an InputError that names it; so are ids out of range in run and push", async () => {
     const model = await load();

@@ -18,6 +18,7 @@ export const generate: Command = {
     "top-k": { type: "string", value: "k", doc: "draws among the k most likely tokens" },
     "top-p": { type: "string", value: "p", doc: "draws among the most likely tokens that have this share of the probability" },
     seed: { type: "string", value: "s", doc: "the same seed draws the same tokens; a random one where absent" },
+    stop: { type: "string", value: "text", doc: "text after which it ends, where the bundle has a tokenizer" },
     json: { type: "boolean", doc: 'print {"ids": [...]} of the new tokens' },
   },
   run: async (given, terminal) => {
@@ -27,7 +28,8 @@ export const generate: Command = {
     const [{ openModel }, { tokenizerIn }] = await Promise.all([import("../model.ts"), import("../tokenizer.ts")]);
     const model = await openModel(folder, terminal, await tokenizerIn(folder));
     try {
-      await print(languageModel(model, typeof prompt === "string"), prompt, options, given.values["json"] === true, terminal);
+      const text = typeof prompt === "string" ? "--prompt" : options.stop === undefined ? undefined : "--stop";
+      await print(languageModel(model, text), prompt, options, given.values["json"] === true, terminal);
     } finally {
       model.destroy();
     }
@@ -46,6 +48,13 @@ function promptOf(given: Given): string | readonly number[] {
 }
 
 /** Throws: UsageError. */
+function stopOf(given: Given): string | undefined {
+  const text = textOf(given, "stop");
+  if (text === "") throw new UsageError("--stop is empty; it needs text");
+  return text;
+}
+
+/** Throws: UsageError. */
 function optionsOf(given: Given): GenerateOptions {
   const maxTokens = countOf(given, "max-tokens");
   if (maxTokens === undefined) throw new UsageError("--max-tokens is missing");
@@ -57,11 +66,12 @@ function optionsOf(given: Given): GenerateOptions {
     topK: countOf(given, "top-k"),
     topP: numberOf(given, "top-p", "a number above 0, at most 1", (p) => p > 0 && p <= 1),
     seed,
+    stop: stopOf(given),
   };
 }
 
-/** Throws: `no-language-model`, `no-tokenizer`. */
-function languageModel(model: AnyModel, text: boolean): AnyLanguageModel {
+/** The model as one that takes the option `text`. Throws: `no-language-model`, `no-tokenizer`. */
+function languageModel(model: AnyModel, text: "--prompt" | "--stop" | undefined): AnyLanguageModel {
   const { name, inputs, outputs } = model.info;
   if (!("generate" in model)) {
     const list = (specs: typeof inputs): string => specs.map((spec) => `${spec.name} [${spec.dims.join(", ")}]`).join(", ");
@@ -72,11 +82,11 @@ function languageModel(model: AnyModel, text: boolean): AnyLanguageModel {
     });
   }
   const language = model as AnyLanguageModel;
-  if (text && language.tokenizer === undefined)
+  if (text !== undefined && language.tokenizer === undefined)
     throw new CompileError({
       code: "no-tokenizer",
-      message: `${name} has no tokenizer, and --prompt is text`,
-      fix: "give the prompt as ids: --ids 1,2,3",
+      message: `${name} has no tokenizer, and ${text} is text`,
+      fix: "give the prompt as ids: --ids 1,2,3, and no --stop",
     });
   return language;
 }
