@@ -29,11 +29,17 @@ export function assign(graph: Graph, contextOf: (node: Node) => LowerContext): r
   const users = usersOf(graph);
   const absorbed = new Set<ValueId>();
   const claims = new Map<ValueId, readonly ValueId[]>();
-  // Users come first: what is absorbed itself absorbs nothing.
+  // Users come first: of what is absorbed itself, more may be absorbed by what computes it.
   for (const [id, node] of [...graph.nodes.entries()].toReversed()) {
     const own = users[id] ?? bug("no users");
-    if (own.length > 0 && !isOutput(graph, id) && own.every((user) => claims.get(user)?.includes(id))) absorbed.add(id);
-    else claims.set(id, found[id]?.absorbs?.(node, id, contextOf(node)) ?? []);
+    if (own.length > 0 && !isOutput(graph, id) && own.every((user) => claims.get(user)?.includes(id))) {
+      absorbed.add(id);
+      const [first = [], ...others] = own.map((user) => claims.get(user) ?? []);
+      claims.set(
+        id,
+        first.filter((claimed) => others.every((other) => other.includes(claimed))),
+      );
+    } else claims.set(id, found[id]?.absorbs?.(node, id, contextOf(node)) ?? []);
   }
   const assigned: Assigned[] = [];
   for (const [id, node] of graph.nodes.entries()) {

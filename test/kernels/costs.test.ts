@@ -32,9 +32,11 @@ import {
   sample,
   selective,
   sequence,
+  type Seq,
   silu,
   softplus,
   split,
+  type Tensor,
   tokens,
   unpack,
 } from "../../src/dsl/index.ts";
@@ -264,6 +266,17 @@ describe("a selective recurrence", () => {
       expectBytes(own);
       expectFlops(own);
     }
+  });
+
+  test("whose step takes norms on the way", async () => {
+    const normed = model("normed", { u: sequence(64) }, ({ u }) => {
+      const [low, B, C] = split(linear(u, { width: 48 }), [16, 16, 16]);
+      const unit = <W extends number>(x: Tensor<Seq<W>>): Tensor<Seq<W>> => rmsNorm(x, { affine: false });
+      return { y: selective(silu(u), { dt: softplus(linear(unit(low), { width: 64 })), B: unit(B), C: unit(C) }) };
+    });
+    const own = everyProgram(await compiled(normed), { B: 2, L: 3 }).filter(({ kernel }) => kernel === "selective_step");
+    expectBytes(own);
+    expectFlops(own);
   });
 });
 

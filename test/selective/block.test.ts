@@ -10,14 +10,14 @@ import { loadCompiled, rounded, toInputs } from "../setup/execute.ts";
 import { numbers } from "../kernels/program.ts";
 import { sharedDevice } from "../setup/shared-device.ts";
 
-const layer = (width: number) =>
+const layer = (width: number, norms: "none" | "weightless" = "none") =>
   model("layer", { u: sequence(width) }, ({ u }) => ({
-    y: residual(u, (x) => mambaBlock(rmsNorm(x, { name: "norm" }), { name: "mixer" })),
+    y: residual(u, (x) => mambaBlock(rmsNorm(x, { name: "norm" }), { name: "mixer", norms })),
   }));
 
 describe("a step of a Mamba layer", () => {
-  test("takes five dispatches", async () => {
-    const { lowered } = await compileGraph(layer(48).graph, new Map(), { maxLength: 64 });
+  test.each(["none", "weightless"] as const)("takes five dispatches, norms of dt, B and C: %s", async (norms) => {
+    const { lowered } = await compileGraph(layer(48, norms).graph, new Map(), { maxLength: 64 });
     const { step } = lowered.costs;
     if (step === undefined) throw new Error("no step");
     expect(step.body.filter((cost) => estimate([cost], dimsFor(1, 1)).dispatches > 0).map((cost) => cost.kernel)).toEqual([
@@ -29,9 +29,13 @@ describe("a step of a Mamba layer", () => {
     ]);
   });
 
-  test("gives what the interpreter gives, as scan and chunked do", async () => {
-    const compiled = await compileGraph(layer(48).graph, new Map(), { maxLength: 64 });
-    const inputs = rounded(new Map([["u", numbers([2, 21, 48], 5)]]));
+  test.each([
+    ["none", 48],
+    ["weightless", 48],
+    ["weightless", 160],
+  ] as const)("gives what the interpreter gives, as scan and chunked do, norms of dt, B and C: %s, width %i", async (norms, width) => {
+    const compiled = await compileGraph(layer(width, norms).graph, new Map(), { maxLength: 64 });
+    const inputs = rounded(new Map([["u", numbers([2, 21, width], 5)]]));
     const expected = interpret(compiled.module.graph, compiled.module.constants, inputs).outputs.get("y")?.data ?? [];
     const loaded = await loadCompiled(compiled, { device: await sharedDevice() });
     expect(loaded.info.modes).toEqual(["scan", "chunked", "recurrence"]);

@@ -26,7 +26,7 @@ import {
 } from "./kit.ts";
 import { overSequence } from "./matmul.ts";
 import { scaleOf } from "./norm.ts";
-import { across, eachPiece, none, numberOf, type Piecewise, resultBytes } from "./product.ts";
+import { across, eachPiece, none, numberOf, ownNorm, type Piecewise, resultBytes } from "./product.ts";
 import {
   applyPost,
   type Coords,
@@ -106,13 +106,6 @@ function tellSums(k: KernelBuilder, sums: readonly KExpr[], { wide, columns, spl
     });
     return totals;
   };
-}
-
-/** The norm that a product's input is, where the product takes it on the way. */
-function ownNorm(node: MatmulNode, context: LowerContext): NormNode | undefined {
-  const [x = bug("matmul")] = node.args;
-  const norm = context.graph.nodes[x];
-  return norm?.op === "norm" && context.absorbed(x) ? norm : undefined;
 }
 
 /** The mean of a layer norm's input, known to every lane; nothing for other norms. */

@@ -1,6 +1,6 @@
 /** Layer and RMS norm over channels. `rows`: a lane a position, channels one after the other. `group`: a workgroup a position. */
 import { bug } from "../../ir/error.ts";
-import { type NormNode, ownArity } from "../../ir/graph.ts";
+import { type Node, type NormNode, ownArity } from "../../ir/graph.ts";
 import {
   add,
   dim,
@@ -22,6 +22,7 @@ import {
 import {
   applyPost,
   channelsOf,
+  type Coords,
   elements,
   flatGrid,
   flatLane,
@@ -68,6 +69,22 @@ function emit(
 /** One over the deviation, of the sum of squares. */
 export const scaleOf = (squares: KExpr, channels: number, eps: number): KExpr =>
   unary("rsqrt", add(mul(squares, f32(1 / channels)), f32(eps)));
+
+/** Whether a norm multiplies all channels of a place by one number, and does no more. */
+export const isScale = (node: Node | undefined): node is NormNode =>
+  node?.op === "norm" && node.kind === "rms" && node.post === undefined && (node.groups ?? 1) === 1;
+
+/** That number at one place: for kernels that take such a norm on the way. */
+export function scaleAt(k: KernelBuilder, node: NormNode, at: Omit<Coords, "c">, context: LowerContext): KExpr {
+  const channels = channelsOf(node.type);
+  const x = context.value(node.args[0] ?? bug("norm"));
+  const squares = k.var("squares", f32(0));
+  k.for("c", 0, channels, (c) => {
+    const v = k.let("v", read(k, x, { ...at, c }));
+    k.assign(squares, fma(v, v, squares));
+  });
+  return k.let("scale", scaleOf(squares, channels, node.eps));
+}
 
 /** The groups of a norm, and the channels of one. */
 function groupsIn(node: NormNode): { readonly groups: number; readonly channels: number } {

@@ -3,8 +3,9 @@
  * product by itself, for kernels that compute it on the way. Not a schedule.
  */
 import { bug } from "../../ir/error.ts";
-import type { MatmulNode } from "../../ir/graph.ts";
+import type { MatmulNode, NormNode } from "../../ir/graph.ts";
 import { components, f32, fma, type KernelBuilder, type KExpr, mul, add, u32 } from "./kit.ts";
+import { isScale, scaleAt } from "./norm.ts";
 import { applyPost, channelsOf, type Coords, elements, type LowerContext, parameterName, postBytes, read } from "./schedule.ts";
 import { bindWeight, everyInput, sweep, type Weight, weightAt, type WeightPiece, type Wide } from "./weight.ts";
 
@@ -56,12 +57,27 @@ export const fewProducts = 8;
 /** Whether a product is one that `productAt` computes. */
 export const isWhole = ({ weight }: Product): boolean => weight.pieces.length === 1;
 
-/** A product at one place, its epilogue applied: for kernels that need few of its outputs, or few inputs for each. */
+/** The norm that a product's input is, where it is absorbed. */
+export function ownNorm(node: MatmulNode, context: LowerContext): NormNode | undefined {
+  const [x = bug("matmul")] = node.args;
+  const norm = context.graph.nodes[x];
+  return norm?.op === "norm" && context.absorbed(x) ? norm : undefined;
+}
+
+/**
+ * A product at one place, its epilogue applied, and where its input is an absorbed norm that too: for kernels that need few of its
+ * outputs, or few inputs for each.
+ */
 export function productAt(k: KernelBuilder, node: MatmulNode, at: Coords, context: LowerContext): KExpr {
   const { inputs, parts, weight } = productOf(node, context);
   const [piece = bug("no weight"), ...more] = weight.pieces;
   if (more.length > 0) bug("a product on the way has a weight in pieces");
-  const x = context.value(node.args[0] ?? bug("matmul"));
+  const norm = ownNorm(node, context);
+  if (norm !== undefined && !isScale(norm)) bug("a product on the way takes RMS norms only");
+  const x = context.value((norm ?? node).args[0] ?? bug("matmul"));
+  const scale = norm && scaleAt(k, norm, at, context);
+  const finish = (sums: readonly KExpr[]): KExpr =>
+    applyPost(k, node, scale === undefined ? sums : sums.map((sum) => mul(sum, scale)), at, context);
   const bound = bindWeight(k, weight, piece);
   const columns = across(parts).map((q) => add(at.c, q * piece.count));
   if (inputs * parts <= fewProducts) {
@@ -70,13 +86,12 @@ export function productAt(k: KernelBuilder, node: MatmulNode, at: Coords, contex
       across(inputs)
         .map((i) => term(column, i))
         .reduce((a, b) => add(a, b));
-    const sums = columns.map((column) => k.let("sum", sumOf(column)));
-    return applyPost(k, node, sums, at, context);
+    return finish(columns.map((column) => k.let("sum", sumOf(column))));
   }
   const sums = columns.map(() => k.var("sum", f32(0)));
   sweep(k, bound, everyInput(weight), columns, (input, weightOf) => {
     const value = k.let("x", read(k, x, { ...at, c: input }));
     sums.forEach((sum, q) => k.assign(sum, fma(weightOf(q), value, sum)));
   });
-  return applyPost(k, node, sums, at, context);
+  return finish(sums);
 }

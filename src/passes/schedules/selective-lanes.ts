@@ -20,7 +20,7 @@ import {
   selectiveOf,
   stateIndex,
   stepFlops,
-  stepProduct,
+  stepOperands,
   wordsSeen,
 } from "./selective.ts";
 
@@ -65,11 +65,13 @@ export function lowerLanes(node: SsmNode, id: ValueId, context: LowerContext, wh
       const results = advance(k, s, { b, l }, own, { reads: true });
       own.forEach(({ place }, i) => writeResults(k, s, node, id, { b, l }, place, results[i] ?? [], context));
     };
-    if (entry === "step")
+    if (entry === "step") {
+      s.begin(k, { b, l: dim("t") });
       return step(
         dim("t"),
         places.map((place) => ({ place, state: keptAt(place) ?? bug("a step without a state") })),
       );
+    }
     const own = places.map((place) => ({ place, state: ownColumn(k, N) }));
     for (const { place, state: column } of own) column.each((n) => column.set(n, keptAt(place)?.get(n) ?? f32(0)));
     k.for("l", 0, dim("L"), (l) => step(l, own));
@@ -108,5 +110,5 @@ export const selectiveLanes: Schedule = schedule<SsmNode>({
   op: "ssm",
   applies: (node, _, context) => node.form.stage === "selective" && (context.entry === "step" || context.mode === "scan"),
   lower: (node, id, context) => lowerLanes(node, id, context),
-  absorbs: (node, _, context) => (context.entry === "step" ? stepProduct(node, context) : []),
+  absorbs: (node, _, context) => (context.entry === "step" ? stepOperands(node, context) : []),
 });

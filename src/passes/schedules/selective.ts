@@ -4,7 +4,9 @@
  */
 import { bug } from "../../ir/error.ts";
 import {
+  type Graph,
   type MatmulNode,
+  type Node,
   selectiveRoles,
   type SelectiveForm,
   type SelectiveRole,
@@ -12,11 +14,12 @@ import {
   type ValueId,
   ownArity,
 } from "../../ir/graph.ts";
-import { sourceOf } from "../../ir/rewrite.ts";
+import { isOutput, sourceOf } from "../../ir/rewrite.ts";
 import { add, div, f32, fma, type KernelBuilder, type KExpr, mul, u32, unary } from "./kit.ts";
 import { channelsOf, type Coords, flopsOf, hasLength, type LowerContext, operandsBytes, read, type ValueRef } from "./schedule.ts";
 import { rowBytes, unpackingFlops } from "./weight.ts";
-import { isWhole, productAt, productOf } from "./product.ts";
+import { isScale, scaleAt } from "./norm.ts";
+import { isWhole, ownNorm, productAt, productOf } from "./product.ts";
 
 /** A selective node with its operands' places. */
 export interface Selective {
@@ -24,7 +27,7 @@ export interface Selective {
   /** H P */
   readonly columns: number;
   readonly has: (role: SelectiveRole) => boolean;
-  /** Number `index` of an operand at a time step of a sequence; of a product that is absorbed, computed here. */
+  /** Number `index` of an operand at a time step of a sequence; of a product or a norm that is absorbed, computed here. */
   readonly read: (k: KernelBuilder, role: SelectiveRole, at: Omit<Coords, "c">, index: KExpr) => KExpr;
   /** Whether there is a value of every row, not of every head. */
   readonly rows: (role: "decay" | "rates") => boolean;
@@ -34,6 +37,10 @@ export interface Selective {
   readonly distinct: readonly SelectiveRole[];
   /** Whether one value is the decay of heads and the gain too. */
   readonly shares: boolean;
+  /** To be called in a step before anything is read: what is the same for all rows of an absorbed norm. */
+  readonly begin: (k: KernelBuilder, at: Omit<Coords, "c">) => void;
+  /** Channels of the norms taken on the way, those of the product aside. */
+  readonly normed: number;
   /** A product computed on the way: its inputs, the bytes of its weight and of its epilogue's parameters, operations a result. */
   readonly product: { readonly inputs: number; readonly bytes: number; readonly flops: number } | undefined;
   /** What the epilogue reads beyond that: values of every result, and parameters of every channel. */
@@ -47,14 +54,29 @@ export function selectiveOf(node: SsmNode, context: LowerContext): Selective {
   const refs = new Map<SelectiveRole, ValueRef>(roles.map((role, i) => [role, context.value(node.args[i] ?? bug(`no ${role}`))]));
   const extras = [...new Set(node.args.slice(roles.length))].filter((id) => !node.args.slice(0, roles.length).includes(id));
   const of = (role: SelectiveRole): ValueRef => refs.get(role) ?? bug(`no operand ${role}`);
+  const norms = [...new Set(node.args.slice(0, roles.length))].flatMap((id) => {
+    const norm = context.graph.nodes[id];
+    return isScale(norm) && context.absorbed(id) ? [{ id, norm }] : [];
+  });
+  const scales = new Map<ValueId, KExpr>();
   return {
     form,
     columns: form.heads * form.width,
     has: (role) => refs.has(role),
     read: (k, role, at, index) => {
-      const product = absorbedProduct(node, roles.indexOf(role), context);
-      return product === undefined ? read(k, of(role), { ...at, c: index }) : productAt(k, product, { ...at, c: index }, context);
+      const here = { ...at, c: index };
+      const place = roles.indexOf(role);
+      const product = absorbedProduct(node, place, context);
+      if (product !== undefined) return productAt(k, product, here, context);
+      const normed = norms.find(({ id }) => id === node.args[place]);
+      if (normed === undefined) return read(k, of(role), here);
+      const x = context.value(normed.norm.args[0] ?? bug("norm"));
+      return mul(read(k, x, here), scales.get(normed.id) ?? bug(`${role} is read before the step begins`));
     },
+    begin: (k, at) => {
+      for (const { id, norm } of norms) scales.set(id, scaleAt(k, norm, at, context));
+    },
+    normed: norms.reduce((sum, { norm }) => sum + channelsOf(norm.type), 0),
     shares: form.gain && form.writes === 1 && node.args[roles.indexOf("gain")] === node.args[roles.indexOf("decay")],
     rows: (role) => form.state > 1 && refs.has(role) && numbersOf(of(role)) === form.heads * form.state,
     varies: (role) => refs.has(role) && of(role).layout !== "P",
@@ -77,32 +99,56 @@ function absorbedProduct(node: SsmNode, operand: number, context: LowerContext):
 /** Products of so many inputs are worth computing on the way. */
 const mostInputs = 256;
 
-/** The product that is a step's decay, or decay and gain, where a kernel of a lane a column may compute it. */
-export function stepProduct(node: SsmNode, context: LowerContext): readonly ValueId[] {
+/** Norms of no more channels are worth taking on the way, by every lane. */
+const mostNormed = 64;
+
+/** What a kernel of a lane a column may compute of a step's operands: norms of k and q, and the product that is the decay, or decay and gain. */
+export function stepOperands(node: SsmNode, context: LowerContext): readonly ValueId[] {
   const { form } = node;
   if (form.stage !== "selective" || form.width > 1) return [];
+  const norms = selectiveRoles(form).flatMap((role, i) => {
+    const id = node.args[i] ?? bug(`no ${role}`);
+    const norm = context.graph.nodes[id];
+    const small = (role === "k" || role === "q") && isScale(norm) && channelsOf(norm.type) <= mostNormed;
+    return small && isReadBy(context.graph, id, node) ? [id] : [];
+  });
+  return [...new Set([...norms, ...stepProduct(node, norms, context)])].toSorted((a, b) => a - b);
+}
+
+/** Whether nothing else reads a value. */
+const isReadBy = (graph: Graph, id: ValueId, user: Node): boolean =>
+  !isOutput(graph, id) && graph.nodes.every((node) => node === user || !node.args.includes(id));
+
+/** That product, and the norm of its input, where `norms` are taken too. */
+function stepProduct(node: SsmNode, norms: readonly ValueId[], context: LowerContext): readonly ValueId[] {
+  const { form } = node;
+  if (form.stage !== "selective") return bug("no selective node");
   const roles = selectiveRoles(form);
   const id = node.args[roles.indexOf("decay")] ?? bug("no decay");
   const product = context.graph.nodes[id];
   const once = node.args.every((arg, i) => arg !== id || roles[i] === "decay" || (roles[i] === "gain" && form.writes === 1));
   if (product?.op !== "matmul" || !once || channelsOf(product.type) !== form.heads) return [];
   const { inputs, parts, ...whole } = productOf(product, context);
-  return inputs * parts <= mostInputs && isWhole({ inputs, parts, ...whole }) && hasRoom(node, id, product, context) ? [id] : [];
+  const [x = bug("matmul")] = product.args;
+  const own = isScale(context.graph.nodes[x]) && isReadBy(context.graph, x, product) ? [x, id] : [id];
+  const fits = inputs * parts <= mostInputs && isWhole({ inputs, parts, ...whole }) && hasRoom(node, [...norms, ...own], context);
+  return fits ? own : [];
 }
 
-/** Whether the buffers of a step and of a product in it are at most 8: values, the weight, all parameters in one, state, result. */
-function hasRoom(node: SsmNode, id: ValueId, product: MatmulNode, { graph }: LowerContext): boolean {
-  const { args } = product;
-  const read = [...node.args.filter((arg) => arg !== id), ...args.slice(0, 1), ...args.slice(ownArity(product))];
-  const values = read.filter((arg) => graph.nodes[arg]?.op !== "param").map((arg) => sourceOf(graph, arg));
-  return new Set(values).size <= 4;
+/** Whether the buffers of a step that computes `absorbed` are at most 8: values, the weight, all parameters in one, state, result. */
+function hasRoom(node: SsmNode, absorbed: readonly ValueId[], { graph }: LowerContext): boolean {
+  const read = (args: readonly ValueId[]): ValueId[] =>
+    args.flatMap((arg) => (absorbed.includes(arg) ? read(graph.nodes[arg]?.args ?? []) : [arg]));
+  const values = read(node.args).filter((arg) => graph.nodes[arg]?.op !== "param");
+  return new Set(values.map((arg) => sourceOf(graph, arg))).size <= 4;
 }
 
 function productCost(product: MatmulNode | undefined, context: LowerContext): Selective["product"] {
   if (product === undefined) return undefined;
   const { inputs, outputs, parts, weight } = productOf(product, context);
   const params = product.args.slice(ownArity(product)).filter((id) => context.value(id).layout === "P").length;
-  const flops = (2 + unpackingFlops(weight)) * inputs * parts + flopsOf(product.post);
+  const flops =
+    (2 + unpackingFlops(weight)) * inputs * parts + flopsOf(product.post) + (ownNorm(product, context) ? 2 * inputs + parts : 0);
   return { inputs, bytes: (rowBytes(weight) * parts + 4 * params) * outputs, flops };
 }
 
@@ -261,7 +307,7 @@ export function stepFlops(s: Selective, reads: boolean): number {
   const [rows, rates] = [s.rows("decay") || s.rows("rates"), s.has("rates") ? 1 : 0];
   const decay = rows ? (rates + 1) * N : rates + 1;
   const each = 1 + 2 * writes + (correction ? 4 : 0) + (reads ? 2 * s.form.reads + (bonus ? 3 : 0) : 0);
-  return decay + each * N + (s.has("gain") ? writes : 0) + (s.product?.flops ?? 0);
+  return decay + each * N + (s.has("gain") ? writes : 0) + (s.product?.flops ?? 0) + 3 * s.normed;
 }
 
 /** Heads and groups that workgroups of `size` neighbouring columns see, summed over workgroups. */
@@ -306,6 +352,7 @@ export function wordsSeen(s: Selective, size: number, reads: boolean): { readonl
 export function leastBytes(s: Selective, node: SsmNode, context: LowerContext): string {
   const ids = [...new Set(node.args)].filter((id) => !context.absorbed(id));
   const product = s.product === undefined ? "" : `+${4 * s.product.inputs}*d.B+${s.product.bytes}`;
+  const normed = s.normed === 0 ? "" : `+${4 * s.normed}*d.B`;
   const steps = hasLength(node.type) && context.entry !== "step" ? "*d.L" : "";
-  return `${operandsBytes(ids, context.entry, context)}${product}+${4 * s.form.reads * s.columns}*d.B${steps}`;
+  return `${operandsBytes(ids, context.entry, context)}${product}${normed}+${4 * s.form.reads * s.columns}*d.B${steps}`;
 }
