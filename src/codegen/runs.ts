@@ -52,6 +52,10 @@ const coursesOf = (item: Item, second: Item | undefined, third: Item | undefined
 
 const valueAt = ({ first, step, swing }: Course, i: number): number => first + step * i + swing * (i % 2);
 
+/** So many times `text`, to be added. */
+const term = (factor: number, text: string): string =>
+  factor === 0 ? "" : `${factor < 0 ? " - " : " + "}${Math.abs(factor) === 1 ? "" : `${Math.abs(factor)} * `}${text}`;
+
 /** An item as it is, or as that of period `i` where its integers have `courses`. */
 export function printItem({ text, integers }: Item, courses?: readonly Course[]): string {
   let next = 0;
@@ -59,7 +63,7 @@ export function printItem({ text, integers }: Item, courses?: readonly Course[])
     const { first, step, swing } = courses?.[next] ?? { first: integers[next] ?? 0, step: 0, swing: 0 };
     next++;
     if (step === 0 && swing === 0) return String(first);
-    const value = [`${first}`, step === 0 ? "" : ` + ${step} * i`, swing === 0 ? "" : ` + ${swing} * (i % 2)`].join("");
+    const value = `${first}${term(step, "i")}${term(swing, "(i % 2)")}`;
     return hole === NUMBER ? value : `" + (${value}) + "`;
   });
 }
@@ -75,7 +79,7 @@ export function printList(items: readonly Item[]): string {
     else {
       const run = items.slice(at, at + count);
       const first = block.map((item, j) => printItem(item, coursesOf(item, run[j + period], run[j + 2 * period])));
-      printed.push(`.../* @__PURE__ */ repeat(${count}, (i) => [${first.join(", ")}])`);
+      printed.push(`...repeat(${count}, (i) => [${first.join(", ")}])`);
     }
     at += count;
   }
