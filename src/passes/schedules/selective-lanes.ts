@@ -4,7 +4,7 @@
  */
 import type { SsmNode, ValueId } from "../../ir/graph.ts";
 import { bug } from "../../ir/error.ts";
-import { add, dim, f32, group, kernelBuilder, type KernelBuilder, type KExpr, lane, lt, mul } from "./kit.ts";
+import { add, dim, group, kernelBuilder, type KernelBuilder, type KExpr, lane, lt, mul } from "./kit.ts";
 import { applyPost, type Coords, flopsOf, groupsOf, type LowerContext, schedule, type Schedule, write } from "./schedule.ts";
 import {
   advance,
@@ -59,8 +59,8 @@ export function lowerLanes(node: SsmNode, id: ValueId, context: LowerContext, wh
   const first = k.let("column", mul(add(mul(group(0), lanes), lane), per));
   k.if(lt(first, s.columns), () => {
     const places = Array.from({ length: per }, (_, i) => placeOf(k, s, k.let("column", add(first, i)), entry !== "step"));
-    const keptAt = ({ column }: Place): Column | undefined =>
-      state === undefined ? undefined : bufferColumn(k, state, N, (n) => stateIndex(s, b, n, column));
+    /** The column's place in a stream's state. */
+    const keptAt = (from: string, { column }: Place): Column => bufferColumn(k, from, N, (n) => stateIndex(s, b, n, column));
     const step = (l: KExpr, own: readonly Lane[]): void => {
       const results = advance(k, s, { b, l }, own, { reads: true });
       own.forEach(({ place }, i) => writeResults(k, s, node, id, { b, l }, place, results[i] ?? [], context));
@@ -69,13 +69,14 @@ export function lowerLanes(node: SsmNode, id: ValueId, context: LowerContext, wh
       s.begin(k, { b, l: dim("t") });
       return step(
         dim("t"),
-        places.map((place) => ({ place, state: keptAt(place) ?? bug("a step without a state") })),
+        places.map((place) => ({ place, state: keptAt(state ?? bug("a step without a state"), place) })),
       );
     }
     const own = places.map((place) => ({ place, state: ownColumn(k, N) }));
-    for (const { place, state: column } of own) column.each((n) => column.set(n, keptAt(place)?.get(n) ?? f32(0)));
+    const kept = state === undefined ? [] : own.map(({ place, state: column }) => ({ column, at: keptAt(state, place) }));
+    for (const { column, at } of kept) column.each((n) => column.set(n, at.get(n)));
     k.for("l", 0, dim("L"), (l) => step(l, own));
-    if (state !== undefined) for (const { place, state: column } of own) column.each((n) => keptAt(place)?.set(n, column.get(n)));
+    for (const { column, at } of kept) column.each((n) => at.set(n, column.get(n)));
   });
   const seen = wordsSeen(s, lanes * per, true);
   const steps = entry === "step" ? "1" : "d.L";
