@@ -7,6 +7,8 @@ import { type Matrix, matrix, entry } from "./matrix.ts";
 
 /** Sweeps allowed for one eigenvalue; two or three is usual. */
 const maxSweeps = 60;
+/** Sweeps after which an off-diagonal below the rounding of the largest entry is zero: large entries beside tiny ones keep it there. */
+const patience = 30;
 
 /** A plane rotation of columns i and i + 1 of V in place. */
 function rotateColumns(V: Matrix, i: number, c: number, s: number): void {
@@ -63,11 +65,12 @@ export function tridiagonalEigen(
   const d = diagonal.slice();
   const e = new Float64Array(n);
   e.set(off);
-  /** Below this an off-diagonal is zero whatever its neighbours: a zero diagonal must deflate too. */
-  const tiny = 1e-20 * Math.max(...d.map(Math.abs), ...e.map(Math.abs));
+  const largest = Math.max(...d.map(Math.abs), ...e.map(Math.abs));
   const V: Matrix = { rows: start.rows, cols: n, data: start.data.slice() };
   for (let l = 0; l < n; l++) {
     for (let sweeps = 0; ; sweeps++) {
+      // Below this an off-diagonal is zero whatever its neighbours: a zero diagonal must deflate too.
+      const tiny = (sweeps < patience ? 1e-20 : Number.EPSILON) * largest;
       let m = l;
       while (m < n - 1 && Math.abs(e[m] ?? 0) > tiny + Number.EPSILON * (Math.abs(d[m] ?? 0) + Math.abs(d[m + 1] ?? 0))) m++;
       if (m === l) break;

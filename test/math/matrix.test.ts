@@ -20,7 +20,7 @@ import { random } from "../../src/math/random.ts";
 import { eigenvalues, schur } from "../../src/math/schur.ts";
 import { type Mode, skewModes } from "../../src/math/skew.ts";
 import { solve } from "../../src/math/solve.ts";
-import { largestSymmetric } from "../../src/math/symmetric.ts";
+import { largestSymmetric, symmetricEigen } from "../../src/math/symmetric.ts";
 import { normalMatrix, randomMatrix, randomPoles, skewMatrix } from "./systems.ts";
 
 const seeds = fc.integer({ min: 0, max: 1e9 });
@@ -176,6 +176,25 @@ test("the residual of a nearly normal matrix is of the size of what is added to 
     const { residual } = normalEigen(addScaled(A, E, (size * frobenius(A)) / frobenius(E)));
     expect(residual).toBeGreaterThan(size / 100);
     expect(residual).toBeLessThan(size * 100);
+  }
+});
+
+test("a symmetric matrix of low rank and rounding, whose small entries large ones keep alive, is rebuilt to 1e-14", () => {
+  for (let seed = 0; seed < 8; seed++) {
+    const n = 64;
+    const { normal } = random(seed, "low rank");
+    const rows = Array.from({ length: 1 + (seed % 4) }, () => Float64Array.from({ length: n }, (_, i) => (i + 1) * normal()));
+    const noise = randomMatrix(n, random(seed, "rounding"));
+    const lowRank = (i: number, j: number): number =>
+      rows.reduce((sum, u, k) => sum + (k % 2 === 0 ? 1 : -1) * (u[i] ?? NaN) * (u[j] ?? NaN), 0);
+    const S = matrix(n, n, (i, j) => lowRank(i, j) + 4e-12 * (entry(noise, i, j) + entry(noise, j, i)));
+    const { values, vectors } = symmetricEigen(S);
+    const rebuilt = multiply(
+      matrix(n, n, (i, k) => entry(vectors, i, k) * (values[k] ?? NaN)),
+      transpose(vectors),
+    );
+    expect(frobenius(addScaled(rebuilt, S, -1)) / frobenius(S)).toBeLessThan(1e-14);
+    expect(frobenius(addScaled(multiply(transpose(vectors), vectors), identity(n), -1))).toBeLessThan(1e-12);
   }
 });
 
