@@ -244,9 +244,10 @@ describe("dense", () => {
     );
   });
 
+  // From 3 states on: of two, half of all matrices are symmetric behind a scaling, those whose entries off the diagonal agree in sign.
   test("a random dense matrix is not mistaken for one, and keeps its meaning", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 1e9 }), fc.integer({ min: 2, max: 12 }), (seed, states) => {
+      fc.property(fc.integer({ min: 0, max: 1e9 }), fc.integer({ min: 3, max: 12 }), (seed, states) => {
         const g = random(seed, "dense");
         const A = matrix(states, states, (i, j) => g.normal() / states - (i === j ? 2 : 0));
         const { kind, notes } = through(denseGraph(2, entriesOf(A, vector(states, g.normal), vector(states, g.normal)), []), 2);
