@@ -17,6 +17,7 @@ import type { Module } from "../passes/pass.ts";
 import type { Discretization } from "../ssm/discretization.ts";
 import { discretizationNamed } from "../ssm/discretizations.ts";
 import { continuousSystem } from "../ssm/evaluate.ts";
+import { singleContinuousOutputs, singleOutputs } from "../ssm/outputs.ts";
 import { impulseResponses, kernelTransfer, onCircle, telling, type Transfer, transferFunction } from "../ssm/response.ts";
 import type { ContinuousSystem, DiagonalSystem } from "../ssm/system.ts";
 import {
@@ -78,12 +79,15 @@ interface Continuous {
 function continuousOf({ module, node }: Place<SsmNode>): Continuous | undefined {
   const { form, loc } = node;
   if (form.stage !== "continuous") return undefined;
-  return { system: continuousSystem(form, valuesOf({ module, node })), rule: discretizationNamed(form.discretization, loc) };
+  return {
+    system: singleContinuousOutputs(continuousSystem(form, valuesOf({ module, node }))),
+    rule: discretizationNamed(form.discretization, loc),
+  };
 }
 
 function recurrence(module: Module, node: SsmNode, earlier: Place<SsmNode> | undefined): InspectSystem {
   const before = earlier && continuousOf(earlier);
-  const system = discreteOperands(node, valuesOf({ module, node }));
+  const system = singleOutputs(discreteOperands(node, valuesOf({ module, node })));
   const channels = Number(node.type.dims.at(-1)?.size);
   const stored = storedSystems(system);
   const poles = polesOf(system, before);

@@ -239,11 +239,12 @@ export type Structure = "dense" | "diagonal" | "dplr";
  * - `continuous`: A, B, C, D and the step size as numbers; args: x, A, B, C, D, delta.
  *   diagonal: A, B, C `[H N c=2]` (one of each conjugate pair where `pairs`), D `[H]`, delta `[H N]`.
  *   dense: A `[G N N2]`, B `[G N]`, C `[G N]`, D `[G]`, delta `[G]`, G = H, or 1 where all channels share the system.
+ *   Dense and dplr ones may have P `outputs`: then C is `[G P N]` or `[H P N c]`, D `[G P]` or `[H P]`, and channel h's are from h P on.
  *   dplr: A `[H N c]`, P `[H R N c]`, B, C `[H N c]`, D `[H]`, delta `[H N]`, one of each conjugate pair: over pairs the
  *   state matrix is diag(A) - sum_r P_r P_r^*.
  * - `discrete`: x_t = Abar x_{t-1} + Bbar u_t, y_t = C x_t + D u_t; args:
  *   diagonal: u, abar `[H N c=2]`, gain `[H N c=2]`, d `[H]`; state x_t = abar x_{t-1} + u_t (complex), y = Re(sum_n gain_n x_n) + d u.
- *   dense: u, abar `[G N N2]`, bbar `[G N]`, c `[G N]`, d `[G]`.
+ *   dense: u, abar `[G N N2]`, bbar `[G N]`, c `[G N]`, d `[G]`; with P `outputs` c and d have them behind G or H, as C and D.
  *   dplr: u, abar `[H N c]`, p `[H R N c]`, q `[H R N c]`, bbar `[H N c]`, c `[H N c]`, d `[H]`, with s_r = Re(sum_n q_rn x_n):
  *   x_t = abar x_{t-1} - sum_r p_r s_r + bbar u_t (complex), y = Re(sum_n c_n x_n) + d u.
  * - `scaled`: HiPPO-LegS as first defined, x' = (A x + B u) / t, on every channel; args: u. Sample k = 1, 2, .. applies the
@@ -273,12 +274,16 @@ export type SsmForm =
       readonly state: number;
       /** Diagonal only: each stored state stands for itself and its conjugate. */
       readonly pairs: boolean;
+      /** Not diagonal ones: numbers read from one state; 1 where absent. */
+      readonly outputs?: number | undefined;
     }
   | {
       readonly stage: "discrete";
       readonly structure: Structure;
       /** Stored states per channel: N/2 complex ones for conjugate pairs. */
       readonly state: number;
+      /** As of `continuous`. */
+      readonly outputs?: number | undefined;
     }
   | {
       readonly stage: "scaled";
@@ -404,18 +409,44 @@ export function isAnchor(node: Node): node is AnchorNode {
 
 /** One extent: a number, one of several, or any (a rank, which only the operand itself tells). */
 export type Extent = number | readonly number[] | "any";
-type Shapes = (sizes: { readonly h: number; readonly n: number; readonly g: readonly number[] }) => readonly (readonly Extent[])[];
+interface Sizes {
+  readonly h: number;
+  readonly n: number;
+  readonly g: readonly number[];
+  /** `[P]`, or `[]` for one output. */
+  readonly p: readonly number[];
+}
+type Shapes = (sizes: Sizes) => readonly (readonly Extent[])[];
 
 const continuous: Readonly<Record<Structure, Shapes>> = {
   diagonal: ({ h, n }) => [[h, n, 2], [h, n, 2], [h, n, 2], [h], [h, n]],
-  dense: ({ n, g }) => [[g, n, n], [g, n], [g, n], [g], [g]],
-  dplr: ({ h, n }) => [[h, n, 2], [h, "any", n, 2], [h, n, 2], [h, n, 2], [h], [h, n]],
+  dense: ({ n, g, p }) => [[g, n, n], [g, n], [g, ...p, n], [g, ...p], [g]],
+  dplr: ({ h, n, p }) => [
+    [h, n, 2],
+    [h, "any", n, 2],
+    [h, n, 2],
+    [h, ...p, n, 2],
+    [h, ...p],
+    [h, n],
+  ],
 };
 
 const discrete: Readonly<Record<Structure, Shapes>> = {
   diagonal: ({ h, n }) => [[h, n, 2], [h, n, 2], [h]],
-  dense: ({ n, g }) => [[g, n, n], [g, n], [g, n], [g]],
-  dplr: ({ h, n }) => [[h, n, 2], [h, "any", n, 2], [h, "any", n, 2], [h, n, 2], [h, n, 2], [h]],
+  dense: ({ n, g, p }) => [
+    [g, n, n],
+    [g, n],
+    [g, ...p, n],
+    [g, ...p],
+  ],
+  dplr: ({ h, n, p }) => [
+    [h, n, 2],
+    [h, "any", n, 2],
+    [h, "any", n, 2],
+    [h, n, 2],
+    [h, ...p, n, 2],
+    [h, ...p],
+  ],
 };
 
 /** The shapes of the operands after x, for `channels` channels; undefined for stage `family`, whose family knows them, and `selective`, whose operands are sequences. */
@@ -423,7 +454,7 @@ export function ssmOperandShapes(form: SsmForm, channels: number): readonly (rea
   if (form.stage === "family" || form.stage === "selective") return undefined;
   if (form.stage === "scaled") return [];
   const shapes = form.stage === "continuous" ? continuous[form.structure] : discrete[form.structure];
-  return shapes({ h: channels, n: form.state, g: [1, channels] });
+  return shapes({ h: channels, n: form.state, g: [1, channels], p: form.outputs === undefined ? [] : [form.outputs] });
 }
 
 /** Operands of a node that belong to the system, x included; the rest of `args` feeds the epilogue. */

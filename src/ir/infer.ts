@@ -249,6 +249,8 @@ function ssmDims(form: SsmForm, x: TensorType, loc: Loc | undefined): readonly D
     return [...x.dims.slice(0, -1), { name: lastDim(x, "ssm", loc).name, size: channelsOf(x, "ssm", loc) * form.state }];
   if (form.stage === "family" && form.width !== undefined)
     return [...x.dims.slice(0, -1), { name: lastDim(x, "ssm", loc).name, size: form.width }];
+  if (form.stage === "continuous" || form.stage === "discrete")
+    return form.outputs === undefined ? x.dims : withChannels(x, channelsOf(x, "ssm", loc) * form.outputs, loc).dims;
   if (form.stage !== "family" || form.entries === undefined) return x.dims;
   const inputs = form.entries.B[0]?.length ?? 1;
   const outputs = form.entries.C.length;

@@ -21,7 +21,7 @@ export interface DiagonalSystem {
   readonly gain: Constant;
   readonly d: Constant;
 }
-/** Shapes: abar `[G N N]`, bbar, c `[G N]`, d `[G]`, G = H or 1; of a family with M inputs, P outputs bbar `[G N M]`, c `[G P N]`, d `[G P M]`. */
+/** Shapes: abar `[G N N]`, bbar, c `[G N]`, d `[G]`, G = H or 1; with P outputs c `[G P N]`, d `[G P]`; of a family with M inputs bbar `[G N M]`, d `[G P M]`. */
 export interface DenseSystem {
   readonly structure: "dense";
   readonly abar: Constant;
@@ -38,7 +38,7 @@ export interface MimoSystem {
   readonly d: Constant;
 }
 
-/** Shapes: abar, bbar, c `[H N 2]`, p, q `[H R N 2]`, d `[H]`. */
+/** Shapes: abar, bbar, c `[H N 2]`, p, q `[H R N 2]`, d `[H]`; with P outputs c `[H P N 2]`, d `[H P]`. */
 export interface DplrSystem {
   readonly structure: "dplr";
   readonly abar: Constant;
@@ -306,10 +306,11 @@ export function unpack(span: Span, x: Value, { by }: { readonly by: number }, y:
   return state;
 }
 
-/** x_t = abar x_{t-1} - sum_r p_r Re(sum_n q_rn x_n,t-1) + bbar u_t (complex), y_t = Re(sum_n c_n x_n,t) + d u_t; gives the last x. */
+/** x_t = abar x_{t-1} - sum_r p_r Re(sum_n q_rn x_n,t-1) + bbar u_t (complex), y_t = Re(sum_n c_n x_n,t) + d u_t for every output; gives the last x. */
 export function dplr(span: Span, system: DplrSystem, u: Value, y: Value, before: Float64Array | undefined): Float64Array {
   const { B, L } = span;
   const [H = 0, R = 0, N = 0] = system.p.shape;
+  const outputs = system.d.data.length / H;
   const state = before?.slice() ?? new Float64Array(B * 2 * N * H);
   const inner = new Float64Array(R);
   for (let b = 0; b < B; b++) {
@@ -321,7 +322,6 @@ export function dplr(span: Span, system: DplrSystem, u: Value, y: Value, before:
           inner[r] = 0;
           for (let n = 0; n < N; n++) inner[r] = num(inner, r) + realProduct(system.q.data, (h * R + r) * N + n, state, place(n, 0), H);
         }
-        let output = num(system.d.data, h) * input;
         for (let n = 0; n < N; n++) {
           const k = 2 * (h * N + n);
           const [ar, ai, xr, xi] = [
@@ -338,9 +338,13 @@ export function dplr(span: Span, system: DplrSystem, u: Value, y: Value, before:
           }
           state[place(n, 0)] = re;
           state[place(n, 1)] = im;
-          output += realProduct(system.c.data, h * N + n, state, place(n, 0), H);
         }
-        y.data[(b * L + t) * H + h] = output;
+        for (let p = 0; p < outputs; p++) {
+          const row = h * outputs + p;
+          let output = num(system.d.data, row) * input;
+          for (let n = 0; n < N; n++) output += realProduct(system.c.data, row * N + n, state, place(n, 0), H);
+          y.data[(b * L + t) * H * outputs + row] = output;
+        }
       }
     }
   }

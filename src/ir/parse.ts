@@ -283,9 +283,16 @@ function parseForm(c: Cursor): SsmForm {
       return c.tries("A=") ? { ...form, entries: parseEntries(c) } : form;
     }
     case "continuous":
-      return { stage, structure: c.oneOf(structures), discretization: c.name(), state: c.attribute("state"), pairs: c.tries("pairs") };
+      return {
+        stage,
+        structure: c.oneOf(structures),
+        discretization: c.name(),
+        state: c.attribute("state"),
+        ...parseReads(c),
+        pairs: c.tries("pairs"),
+      };
     case "discrete":
-      return { stage, structure: c.oneOf(structures), state: c.attribute("state") };
+      return { stage, structure: c.oneOf(structures), state: c.attribute("state"), ...parseReads(c) };
     case "scaled":
       return { stage, state: c.attribute("state"), alpha: c.attribute("alpha") };
     case "selective": {
@@ -303,6 +310,8 @@ function parseForm(c: Cursor): SsmForm {
     }
   }
 }
+
+const parseReads = (c: Cursor): { readonly outputs?: number } => (c.tries("outputs=") ? { outputs: c.number64() } : {});
 
 const parseAxis = (c: Cursor): Axis => ({ size: c.number64(), stride: c.attribute("stride") });
 

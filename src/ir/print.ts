@@ -113,6 +113,8 @@ const attributePrinters: { readonly [K in Op]: (node: NodeOf<K>) => string[] } =
   rotate: (node) => [node.pairs, `size=${node.size}`, `planes=${node.planes}`],
 };
 
+const printOutputs = (outputs: number | undefined): string[] => (outputs === undefined ? [] : [`outputs=${outputs}`]);
+
 function printForm(form: SsmForm): string[] {
   switch (form.stage) {
     case "family":
@@ -127,9 +129,16 @@ function printForm(form: SsmForm): string[] {
         ...(form.entries === undefined ? [] : printEntries(form.entries)),
       ];
     case "continuous":
-      return ["continuous", form.structure, printName(form.discretization), `state=${form.state}`, ...(form.pairs ? ["pairs"] : [])];
+      return [
+        "continuous",
+        form.structure,
+        printName(form.discretization),
+        `state=${form.state}`,
+        ...printOutputs(form.outputs),
+        ...(form.pairs ? ["pairs"] : []),
+      ];
     case "discrete":
-      return ["discrete", form.structure, `state=${form.state}`];
+      return ["discrete", form.structure, `state=${form.state}`, ...printOutputs(form.outputs)];
     case "scaled":
       return ["scaled", `state=${form.state}`, `alpha=${printNumber(form.alpha)}`];
     case "selective":

@@ -26,7 +26,7 @@ export const discretize: Pass = {
       const own = node.args.slice(1, ownArity(node));
       const key = JSON.stringify([node.form, own]);
       const known =
-        done.get(key) ?? discreteOperands(discreteSystem(node, own, nodes, values, context), prefixOf(nodes, own), writer, emit);
+        done.get(key) ?? discreteOperands(node.form, discreteSystem(node, own, nodes, values, context), prefixOf(nodes, own), writer, emit);
       done.set(key, known);
       return emit({
         ...node,
@@ -51,10 +51,16 @@ interface Discrete {
 }
 
 /** A rule may change the structure: zero-order hold makes normal plus low rank dense. */
-function discreteOperands(system: DiscreteSystem, prefix: string, writer: ConstantWriter, emit: (node: Node) => ValueId): Discrete {
+function discreteOperands(
+  { outputs }: Extract<SsmForm, { stage: "continuous" }>,
+  system: DiscreteSystem,
+  prefix: string,
+  writer: ConstantWriter,
+  emit: (node: Node) => ValueId,
+): Discrete {
   const state = system.abar.shape[1] ?? bug("abar has no states");
   return {
-    form: { stage: "discrete", structure: system.structure, state },
+    form: { stage: "discrete", structure: system.structure, state, ...(outputs === undefined ? {} : { outputs }) },
     operands: writer.write(prefix, constantsOf(system), emit),
   };
 }
@@ -84,7 +90,11 @@ function discreteSystem(
 function constantsOf(system: DiscreteSystem): readonly NewConstant[] {
   const { structure: _, ...values } = system;
   const dims = dimsOf[system.structure];
-  return Object.entries(values).map(([role, value]) => ({ role, dims: dims[role] ?? bug(`no dims of ${role}`), value }));
+  return Object.entries(values).map(([role, value]) => {
+    const [first, ...others] = dims[role] ?? bug(`no dims of ${role}`);
+    // Several outputs are a dim of c and d.
+    return { role, dims: [first ?? bug("no dims"), ...(value.shape.length > 1 + others.length ? ["P"] : []), ...others], value };
+  });
 }
 
 const dimsOf: Readonly<Record<Structure, Readonly<Record<string, readonly string[]>>>> = {

@@ -12,7 +12,7 @@ import { familySystem } from "../ssm/evaluate.ts";
 import { describeUnstable, unstablePoles } from "../ssm/poles.ts";
 import { findStructure, type StructureChoice, structureChoices } from "../ssm/structure.ts";
 import { splitStates, type StatesBetween } from "../ssm/mimo.ts";
-import { type ContinuousSystem, type FirSystem, splitChannels, type StateSystem, tapsOf } from "../ssm/system.ts";
+import { type ContinuousSystem, type FirSystem, splitInputs, type StateSystem, tapsOf } from "../ssm/system.ts";
 import { describeWindow } from "../ssm/window.ts";
 import { commonPrefix, constantValue, constantWriter, type NewConstant, paramNames } from "./operands.ts";
 import type { Pass, PassContext } from "./pass.ts";
@@ -49,7 +49,7 @@ export const structure: Pass = {
 interface Structured {
   readonly prefix: string;
   readonly system: ContinuousSystem | FirSystem;
-  /** Inputs and outputs of a group of channels: more than 1 and 1 where channels must be expanded and summed. */
+  /** Inputs and outputs of a group of channels: outputs of several inputs are summed. */
   readonly inputs: number;
   readonly outputs: number;
   /** What turns the input into that of `system`, and its outputs into the node's, where it is part of one of all channels. */
@@ -110,7 +110,7 @@ function structureNode(
   }
   const range = describeWindow(system, form.options, context.maxLength ?? Infinity);
   if (range !== undefined) context.warn(`${prefix}: ${range}`);
-  const found = findStructure(splitChannels(system, copies), copies * inputs * outputs, {
+  const found = findStructure(splitInputs(system, copies), channels, {
     choice: structureChoice(form),
     name: prefix,
     rule: discretizationNamed(form.discretization, node.loc),
@@ -164,21 +164,39 @@ function constantsOf(system: Structured["system"]): readonly NewConstant[] {
     dims,
     value: { shape, data: system[role] },
   });
+  const stored = system.structure === "dense" ? system.groups : system.channels;
+  const outputs = system.D.length / stored;
+  const [ofOutputs, each] = outputs === 1 ? [[], []] : [["P"], [outputs]];
   if (system.structure === "dense") {
     const g = system.groups;
-    const vector = (role: "B" | "C"): NewConstant => part(role, ["G", "N"], [g, n]);
-    return [part("A", ["G", "N", "N2"], [g, n, n]), vector("B"), vector("C"), part("D", ["G"], [g]), part("delta", ["G"], [g])];
+    return [
+      part("A", ["G", "N", "N2"], [g, n, n]),
+      part("B", ["G", "N"], [g, n]),
+      part("C", ["G", ...ofOutputs, "N"], [g, ...each, n]),
+      part("D", ["G", ...ofOutputs], [g, ...each]),
+      part("delta", ["G"], [g]),
+    ];
   }
   const h = system.channels;
-  const vector = (role: "A" | "B" | "C"): NewConstant => part(role, ["H", "N", "c"], [h, n, 2]);
+  const vector = (role: "A" | "B"): NewConstant => part(role, ["H", "N", "c"], [h, n, 2]);
   const lowRank: readonly NewConstant[] =
     system.structure === "dplr"
       ? [{ role: "P", dims: ["H", "R", "N", "c"], value: { shape: [h, system.rank, n, 2], data: system.P } }]
       : [];
-  return [vector("A"), ...lowRank, vector("B"), vector("C"), part("D", ["H"], [h]), part("delta", ["H", "N"], [h, n])];
+  return [
+    vector("A"),
+    ...lowRank,
+    vector("B"),
+    part("C", ["H", ...ofOutputs, "N", "c"], [h, ...each, n, 2]),
+    part("D", ["H", ...ofOutputs], [h, ...each]),
+    part("delta", ["H", "N"], [h, n]),
+  ];
 }
 
-/** The continuous node; between an expansion and a sum where the system has several inputs or outputs. */
+/**
+ * The continuous node. Each input drives a state of its own, whose outputs are summed where there are several; a diagonal system has one for
+ * each output, so that its input is expanded.
+ */
 function emitNode(
   node: SsmNode,
   { system, inputs, outputs, between, operands }: Structured,
@@ -197,27 +215,29 @@ function emitNode(
     discretization,
     state,
     pairs: system.structure === "diagonal" && system.pairs,
+    ...(system.structure === "diagonal" || outputs === 1 ? {} : { outputs }),
   };
   const ssm = (input: ValueId, type: SsmNode["type"]): ValueId =>
     emit({ op: "ssm", form, type, args: [input, ...(operands ?? [])], loc: node.loc });
   if (between !== undefined) return emitBetween(node, between, ssm, emit, write);
-  if (inputs === 1 && outputs === 1) return ssm(x, node.type);
-  const copies = Number(node.type.dims.at(-1)?.size) / outputs;
-  const total = copies * outputs * inputs;
-  /** Expanded channel i is group i / (P M), output p, input m = i % M. */
-  const expand = zeroOne(total, copies * inputs, (i) => Math.floor(i / (outputs * inputs)) * inputs + (i % inputs));
-  const sum = zeroOne(total, copies * outputs, (i) => Math.floor(i / inputs));
-  const transposed: Constant = {
-    shape: [copies * outputs, total],
-    data: Float64Array.from({ length: sum.data.length }, (_, k) => sum.data[(k % total) * copies * outputs + Math.floor(k / total)] ?? NaN),
-  };
-  const [expandId = bug("not written"), sumId = bug("not written")] = write([
-    { role: "expand", dims: ["O", "H"], value: expand },
-    { role: "sum", dims: ["O", "H"], value: transposed },
-  ]);
+  const given = Number(node.type.dims.at(-1)?.size);
+  const total = given * inputs;
+  /** Channel i of the system is that of copy i / (M P), input i / P % M, output i % P. */
+  const copy = (i: number): number => Math.floor(i / (inputs * outputs));
   const wide: SsmNode["type"] = { dtype: "f32", dims: [...node.type.dims.slice(0, -1), { name: "H", size: total }] };
-  const expanded = emit({ op: "matmul", parts: 1, type: wide, args: [x, expandId], loc: node.loc });
-  return emit({ op: "matmul", parts: 1, type: node.type, args: [ssm(expanded, wide), sumId], loc: node.loc });
+  let driven = x;
+  if (kind === "diagonal" && outputs > 1) {
+    const [expand = bug("not written")] = write([
+      { role: "expand", dims: ["O", "H"], value: matrixOf(total, total / outputs, (i, k) => Math.floor(i / outputs) === k) },
+    ]);
+    driven = emit({ op: "matmul", parts: 1, type: wide, args: [x, expand], loc: node.loc });
+  }
+  const y = ssm(driven, wide);
+  if (inputs === 1) return y;
+  const [sum = bug("not written")] = write([
+    { role: "sum", dims: ["O", "H"], value: matrixOf(given, total, (k, i) => copy(i) * outputs + (i % outputs) === k) },
+  ]);
+  return emit({ op: "matmul", parts: 1, type: node.type, args: [y, sum], loc: node.loc });
 }
 
 /** y = C [states](B u) + D u */
@@ -243,9 +263,7 @@ function emitBetween(
   return emit({ op: "map", expr: sum, type, args: [read, x, skipId], loc });
 }
 
-/** The matrix with a single 1 in row i, at column `f(i)`. */
-function zeroOne(rows: number, cols: number, f: (i: number) => number): Constant {
-  const data = new Float64Array(rows * cols);
-  for (let i = 0; i < rows; i++) data[i * cols + f(i)] = 1;
-  return { shape: [rows, cols], data };
+/** The matrix of ones where `f` holds, and zeros. */
+function matrixOf(rows: number, cols: number, f: (i: number, k: number) => boolean): Constant {
+  return { shape: [rows, cols], data: Float64Array.from({ length: rows * cols }, (_, i) => (f(Math.floor(i / cols), i % cols) ? 1 : 0)) };
 }

@@ -56,23 +56,26 @@ function transposeInto(out: Float32Array, at: number, m: Float64Array, N: number
 }
 
 /**
- * A dense system's tables. Shapes: abar `[G N N]`, bbar, c `[G N]`; left `[G N block]`, right `[G blocks N]`,
+ * A dense system's tables. Shapes: abar `[G N N]`, bbar `[G N]`, c `[G P N]`; left `[G P N block]`, right `[G blocks N]`,
  * recurrence `[G]` of Abar high `[N N]` and low `[N N]` (columns outermost), Bbar, C; inputs `[G block N]` of Abar^i Bbar,
  * jump `[G N N]` of Abar^block, columns outermost.
  */
 export const dense: TableMaker = ({ abar = none, bbar = none, c = none }, { abar: shape = [] }, { block = 0, blocks = 0 }) => {
   const [G = 0, N = 0] = shape;
-  const left = new Float32Array(G * N * block);
+  const P = c.length / (G * N);
+  const left = new Float32Array(G * P * N * block);
   const right = new Float32Array(G * blocks * N);
-  const recurrence = new Float32Array(G * N * (2 * N + 2));
+  const recurrence = new Float32Array(G * N * (2 * N + 1 + P));
   const inputs = new Float32Array(G * block * N);
   const columns = new Float32Array(G * N * N);
   for (let g = 0; g < G; g++) {
     const A = abar.slice(g * N * N, (g + 1) * N * N);
-    let row: Float64Array = c.slice(g * N, (g + 1) * N);
-    for (let i = 0; i < block; i++) {
-      for (let m = 0; m < N; m++) left[(g * N + m) * block + i] = row[m] ?? 0;
-      row = multiply(row, A, N, new Float64Array(N));
+    for (let p = g * P; p < (g + 1) * P; p++) {
+      let row: Float64Array = c.slice(p * N, (p + 1) * N);
+      for (let i = 0; i < block; i++) {
+        for (let m = 0; m < N; m++) left[(p * N + m) * block + i] = row[m] ?? 0;
+        row = multiply(row, A, N, new Float64Array(N));
+      }
     }
     let jump = A;
     for (let size = 1; size < block; size *= 2) jump = multiply(jump, jump, N, new Float64Array(N * N));
@@ -87,7 +90,7 @@ export const dense: TableMaker = ({ abar = none, bbar = none, c = none }, { abar
       inputs.set(column, (g * block + i) * N);
       column = apply(A, column);
     }
-    const base = g * N * (2 * N + 2);
+    const base = g * N * (2 * N + 1 + P);
     for (let m = 0; m < N; m++) {
       for (let k = 0; k < N; k++) {
         const value = A[m * N + k] ?? 0;
@@ -95,15 +98,15 @@ export const dense: TableMaker = ({ abar = none, bbar = none, c = none }, { abar
         recurrence[base + N * N + k * N + m] = value - Math.fround(value);
       }
       recurrence[base + 2 * N * N + m] = bbar[g * N + m] ?? 0;
-      recurrence[base + 2 * N * N + N + m] = c[g * N + m] ?? 0;
     }
+    recurrence.set(c.subarray(g * P * N, (g + 1) * P * N), base + 2 * N * N + N);
   }
   return { left, right, recurrence, inputs, jump: columns };
 };
 
 /**
- * The tables of a system of normal plus low rank. Shapes: abar, bbar, c `[H N 2]`, p, q `[H R N 2]`; left `[H 2N block]`,
- * right `[H blocks 2N]`, recurrence `[8 + 4R][N][H]` of abar high and low, bbar, c, then p_r and q_r; inputs `[H block 2N]` of
+ * The tables of a system of normal plus low rank. Shapes: abar, bbar `[H N 2]`, c `[H P N 2]`, p, q `[H R N 2]`; left `[H P 2N block]`,
+ * right `[H blocks 2N]`, recurrence `[6 + 4R + 2P][N][H]` of abar high and low, bbar, p_r and q_r, then c; inputs `[H block 2N]` of
  * Abar^i Bbar, jump `[H 2N 2N]` of Abar^block, columns outermost.
  */
 export const dplr: TableMaker = (
@@ -113,8 +116,9 @@ export const dplr: TableMaker = (
 ) => {
   const [H = 0, R = 0, N = 0] = shape;
   const S = 2 * N;
-  const parts = 8 + 4 * R;
-  const left = new Float32Array(H * S * block);
+  const P = c.length / (H * S);
+  const parts = 6 + 4 * R + 2 * P;
+  const left = new Float32Array(H * P * S * block);
   const right = new Float32Array(H * blocks * S);
   const recurrence = new Float32Array(parts * N * H);
   const inputs = new Float32Array(H * block * S);
@@ -123,11 +127,14 @@ export const dplr: TableMaker = (
     const of = (data: Float64Array, ranks = 1): Float64Array => data.subarray(h * ranks * S, (h + 1) * ranks * S);
     const system = { a: of(abar), p: of(p, R), q: of(q, R), inner: new Float64Array(R) };
     const dual = { ...system, p: system.q, q: system.p };
-    const row = of(c).slice();
-    for (let i = 0; i < block; i++) {
-      writeColumn(left, h * S * block + i, block, row);
-      step(row, dual);
-    }
+    const reads = Array.from({ length: P }, (_, i) => c.subarray((h * P + i) * S, (h * P + i + 1) * S));
+    reads.forEach((read, output) => {
+      const row = read.slice();
+      for (let i = 0; i < block; i++) {
+        writeColumn(left, (h * P + output) * S * block + i, block, row);
+        step(row, dual);
+      }
+    });
     const power = jumpOf(system, block);
     jump.set(power, h * S * S);
     let [column, next] = [of(bbar).slice(), new Float64Array(S)];
@@ -141,8 +148,9 @@ export const dplr: TableMaker = (
       step(column, system);
     }
     const high = system.a.map(upper);
-    const rows = [high, system.a.map((value, m) => value - (high[m] ?? 0)), of(bbar), of(c)];
+    const rows = [high, system.a.map((value, m) => value - (high[m] ?? 0)), of(bbar)];
     for (let r = 0; r < R; r++) rows.push(system.p.subarray(r * S, (r + 1) * S), system.q.subarray(r * S, (r + 1) * S));
+    rows.push(...reads);
     for (const [part, values] of rows.entries()) writeParts(recurrence, part, H, h, values);
   }
   return { left, right, recurrence, inputs, jump };

@@ -56,7 +56,8 @@ function discretizeDiagonal(system: DiagonalSystem, rule: Discretization, loc: L
 
 function discretizeDense(system: DenseSystem, rule: Discretization, loc: Loc | undefined): DiscreteSystem {
   const { groups, states: n, inputs, outputs } = system;
-  const single = inputs === 1 && outputs === 1;
+  /** The dims of inputs and outputs: those of one input, or of one of both, are left out. */
+  const [ofInputs, ofOutputs] = [inputs === 1 ? [] : [inputs], inputs === 1 && outputs === 1 ? [] : [outputs]];
   const abar = new Float64Array(groups * n * n);
   const bbar = new Float64Array(groups * n * inputs);
   for (let g = 0; g < groups; g++) {
@@ -71,9 +72,9 @@ function discretizeDense(system: DenseSystem, rule: Discretization, loc: Loc | u
   return {
     structure: "dense",
     abar: tensor(abar, groups, n, n),
-    bbar: tensor(bbar, groups, n, ...(single ? [] : [inputs])),
-    c: tensor(system.C, groups, ...(single ? [] : [outputs]), n),
-    d: tensor(system.D, groups, ...(single ? [] : [outputs, inputs])),
+    bbar: tensor(bbar, groups, n, ...ofInputs),
+    c: tensor(system.C, groups, ...ofOutputs, n),
+    d: tensor(system.D, groups, ...ofOutputs, ...ofInputs),
   };
 }
 
@@ -94,12 +95,13 @@ function discretizeAsDense(system: DplrSystem, rule: Discretization, loc: Loc | 
  */
 function discretizeDplr(system: DplrSystem, rule: Discretization & { readonly alpha: number }, loc: Loc | undefined): DiscreteSystem {
   const { channels, states: n, rank } = system;
+  const outputs = system.D.length === channels ? [] : [system.D.length / channels];
   const out = {
     abar: new Float64Array(2 * channels * n),
     p: new Float64Array(2 * channels * rank * n),
     q: new Float64Array(2 * channels * rank * n),
     bbar: new Float64Array(2 * channels * n),
-    c: complexArray(channels * n, (i) => scale(complexAt(system.C, i), 2)),
+    c: system.C.map((x) => 2 * x),
   };
   for (let h = 0; h < channels; h++) {
     const P = (r: number, i: number): Complex => complexAt(system.P, (h * rank + r) * n + i);
@@ -133,8 +135,8 @@ function discretizeDplr(system: DplrSystem, rule: Discretization & { readonly al
     p: tensor(out.p, channels, rank, n, 2),
     q: tensor(out.q, channels, rank, n, 2),
     bbar: tensor(out.bbar, channels, n, 2),
-    c: tensor(out.c, channels, n, 2),
-    d: tensor(system.D, channels),
+    c: tensor(out.c, channels, ...outputs, n, 2),
+    d: tensor(system.D, channels, ...outputs),
   };
 }
 

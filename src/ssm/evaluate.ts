@@ -92,9 +92,9 @@ export function continuousSystem(form: FormOf<"continuous">, operands: readonly 
     case "diagonal":
       return { structure: "diagonal", channels: D.length, states, pairs: form.pairs, A, B, C, D, delta };
     case "dense":
-      return { structure: "dense", groups: delta.length, states, inputs: 1, outputs: 1, A, B, C, D, delta };
+      return { structure: "dense", groups: delta.length, states, inputs: 1, outputs: form.outputs ?? 1, A, B, C, D, delta };
     case "dplr":
-      return { structure: "dplr", channels: D.length, states, rank: rank ?? 0, A, P: P ?? bug("no P"), B, C, D, delta };
+      return { structure: "dplr", channels: delta.length / states, states, rank: rank ?? 0, A, P: P ?? bug("no P"), B, C, D, delta };
   }
 }
 

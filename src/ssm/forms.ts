@@ -21,7 +21,8 @@ export interface Stored {
   readonly A: Complex;
   readonly P: readonly Complex[];
   readonly B: Complex;
-  readonly C: Complex;
+  /** Of each output. */
+  readonly C: readonly Complex[];
 }
 
 /** One group's system in some form: its states, and whether each stands for its conjugate too. */
@@ -71,7 +72,8 @@ export interface Group {
   readonly name: string;
   readonly A: Matrix;
   readonly B: Float64Array;
-  readonly C: Float64Array;
+  /** Of each output. */
+  readonly C: readonly Float64Array[];
 }
 
 const short = (x: number): string => x.toExponential(1);
@@ -88,7 +90,7 @@ function statesOf(modes: readonly Mode[], { B, C }: Group, pairs: boolean): read
     A: lambda,
     P: [],
     B: project(vector, B),
-    C: scale(read(vector, C), pairs && !paired ? 0.5 : 1),
+    C: C.map((row) => scale(read(vector, row), pairs && !paired ? 0.5 : 1)),
   }));
 }
 
@@ -156,7 +158,7 @@ function lowRankForm(group: Group, find: (A: Matrix) => NormalPlusLowRank | stri
     A: lambda,
     P: P.map((p) => project(vector, p)),
     B: project(vector, group.B),
-    C: read(vector, group.C),
+    C: group.C.map((row) => read(vector, row)),
   }));
   return {
     states,
@@ -172,7 +174,7 @@ function lowRankForm(group: Group, find: (A: Matrix) => NormalPlusLowRank | stri
  */
 function scaledForm<F extends Form>({ B, C }: Group, { d, scaled, condition }: Scaling, form: (group: Group) => F | string): F | string {
   const by = (x: Float64Array, power: 1 | -1): Float64Array => x.map((v, i) => v * (d[i] ?? NaN) ** power);
-  const found = form({ name: "D^-1 A D", A: scaled, B: by(B, -1), C: by(C, 1) });
+  const found = form({ name: "D^-1 A D", A: scaled, B: by(B, -1), C: C.map((row) => by(row, 1)) });
   if (typeof found === "string") return `behind a diagonal scaling, ${found}`;
   const facts = `D is diagonal, cond(D) = ${short(condition)}`;
   if (condition <= conditionLimit) return { ...found, note: `${found.note}; ${facts}` };

@@ -29,34 +29,44 @@ export interface Structured {
 }
 
 /** A pole that decays, is driven by nothing and read by nothing, where groups have different numbers of states. */
-const idle: Stored = { A: complex(-1), P: [], B: complex(0), C: complex(0) };
+const idle: Stored = { A: complex(-1), P: [], B: complex(0), C: [] };
 
-function assemble(system: DenseSystem, channels: number, forms: readonly Form[], structure: "diagonal" | "dplr"): ContinuousSystem {
+/**
+ * Channel h of the result is that of the input, with every output of a DPLR system; a diagonal one has a channel for each output, those of input
+ * channel h from h P on.
+ */
+function assemble(system: DenseSystem, inputs: number, forms: readonly Form[], structure: "diagonal" | "dplr"): ContinuousSystem {
   const states = Math.max(...forms.map((f) => f.states.length));
-  const group = (h: number): number => (system.groups === 1 ? 0 : h);
+  const P = system.outputs;
+  const each = structure === "diagonal" ? P : 1;
+  const channels = inputs * each;
+  const group = (h: number): number => (system.groups === 1 ? 0 : Math.floor(h / each));
   const at = (h: number, n: number): Stored => forms[group(h)]?.states[n] ?? idle;
-  const of = (key: "A" | "B" | "C"): Float64Array => complexArray(channels * states, (i) => at(Math.floor(i / states), i % states)[key]);
+  const of = (key: "A" | "B"): Float64Array => complexArray(channels * states, (i) => at(Math.floor(i / states), i % states)[key]);
   const shared = {
     channels,
     states,
     A: of("A"),
     B: of("B"),
-    C: of("C"),
-    D: Float64Array.from({ length: channels }, (_, h) => system.D[group(h)] ?? NaN),
+    C: complexArray(inputs * P * states, (i) => {
+      const row = Math.floor(i / states);
+      return at(Math.floor((row * each) / P), i % states).C[row % P] ?? complex(0);
+    }),
+    D: Float64Array.from({ length: inputs * P }, (_, i) => system.D[group(Math.floor((i * each) / P)) * P + (i % P)] ?? NaN),
     delta: Float64Array.from({ length: channels * states }, (_, i) => system.delta[group(Math.floor(i / states))] ?? NaN),
   };
   if (structure === "diagonal") return { structure, pairs: forms.some((f) => f.pairs), ...shared };
   const rank = Math.max(1, ...forms.flatMap((f) => f.states.map((s) => s.P.length)));
-  const P = complexArray(channels * rank * states, (i) => {
+  const lowRank = complexArray(channels * rank * states, (i) => {
     const h = Math.floor(i / (rank * states));
     return at(h, i % states).P[Math.floor(i / states) % rank] ?? complex(0);
   });
-  return { structure, rank, P, ...shared };
+  return { structure, rank, P: lowRank, ...shared };
 }
 
 /** The same form of every group's system, or why one has none. */
 function everyForm<F extends Form>(system: DenseSystem, form: (group: Group) => F | string): readonly F[] | string {
-  const n = system.states;
+  const { states: n, outputs } = system;
   const forms: F[] = [];
   let A = matrixOf(n, n, system.A.slice(0, n * n));
   for (let g = 0; g < system.groups; g++) {
@@ -66,7 +76,7 @@ function everyForm<F extends Form>(system: DenseSystem, form: (group: Group) => 
       name: "A",
       A,
       B: system.B.slice(g * n, (g + 1) * n),
-      C: system.C.slice(g * n, (g + 1) * n),
+      C: Array.from({ length: outputs }, (_, p) => system.C.slice((g * outputs + p) * n, (g * outputs + p + 1) * n)),
     });
     if (typeof made === "string") return made;
     forms.push(made);
@@ -77,7 +87,7 @@ function everyForm<F extends Form>(system: DenseSystem, form: (group: Group) => 
 /** Groups may differ in whether their poles come in pairs; where one's do, a real pole of the others counts twice too. */
 function alikePairs(forms: readonly Form[]): readonly Form[] {
   if (!forms.some((f) => f.pairs)) return forms;
-  return forms.map((f) => (f.pairs ? f : { ...f, states: f.states.map((s) => ({ ...s, C: scale(s.C, 0.5) })) }));
+  return forms.map((f) => (f.pairs ? f : { ...f, states: f.states.map((s) => ({ ...s, C: s.C.map((c) => scale(c, 0.5)) })) }));
 }
 
 const describe = (system: ContinuousSystem): string =>

@@ -54,7 +54,7 @@ export interface DenseSystem {
 /**
  * x' = A x + B u, y = C x + D u on every channel by itself, with A = diag(A) - sum_r P_r P_r^* over the stored states and
  * their conjugates: normal plus low rank in the basis of its normal part, in Hurwitz form, so that Re A <= 0 is stable.
- * Of each conjugate pair one is stored: y = 2 Re(C x) + D u.
+ * Of each conjugate pair one is stored: y = 2 Re(C x) + D u. With P outputs of every channel C is `[H P N c=2]`, D `[H P]`.
  */
 export interface DplrSystem extends ChannelSystem {
   readonly structure: "dplr";
@@ -110,44 +110,47 @@ export function tapsOf({ channels, taps, kernel }: FirSystem): Constant {
 }
 
 /**
- * The same model as systems of one input and one output: (A, B[:, m], C[p, :], D[p, m]) for every group, output p and
- * input m, in that order. `copies` is the number of groups of channels.
+ * The same model as systems of one input, whose outputs are to be added up: (A, B[:, m], C, D[:, m]) for every group and input m, in
+ * that order. `copies` is the number of groups of channels.
  */
-export function splitChannels(system: DenseSystem, copies: number): DenseSystem {
-  const { groups, states: n, inputs, outputs, A, B, C, D, delta } = system;
-  const pairs = outputs * inputs;
-  if (pairs === 1) return system;
-  const total = copies * pairs;
-  /** The stored system, output and input of system i of the result. */
-  const of = (i: number): readonly [g: number, p: number, m: number] => [
-    Math.floor(i / pairs) % groups,
-    Math.floor((i % pairs) / inputs),
-    i % inputs,
-  ];
-  const made = (count: number, f: (g: number, p: number, m: number, k: number) => number | undefined): Float64Array =>
-    Float64Array.from({ length: total * count }, (_, i) => f(...of(Math.floor(i / count)), i % count) ?? NaN);
+export function splitInputs(system: DenseSystem, copies: number): DenseSystem {
+  const { groups, states: n, inputs: M, outputs: P, A, B, C, D, delta } = system;
+  if (M === 1) return system;
+  const made = (count: number, f: (g: number, m: number, k: number) => number | undefined): Float64Array =>
+    Float64Array.from({ length: copies * M * count }, (_, i) => {
+      const of = Math.floor(i / count);
+      return f(Math.floor(of / M) % groups, of % M, i % count) ?? NaN;
+    });
   return {
     structure: "dense",
-    groups: total,
+    groups: copies * M,
     states: n,
     inputs: 1,
-    outputs: 1,
-    A: made(n * n, (g, _p, _m, k) => A[g * n * n + k]),
-    B: made(n, (g, _p, m, k) => B[(g * n + k) * inputs + m]),
-    C: made(n, (g, p, _m, k) => C[(g * outputs + p) * n + k]),
-    D: made(1, (g, p, m) => D[(g * outputs + p) * inputs + m]),
+    outputs: P,
+    A: made(n * n, (g, _, k) => A[g * n * n + k]),
+    B: made(n, (g, m, k) => B[(g * n + k) * M + m]),
+    C: made(P * n, (g, _, k) => C[g * P * n + k]),
+    D: made(P, (g, m, k) => D[(g * P + k) * M + m]),
     delta: made(1, (g) => delta[g]),
   };
 }
 
 /**
  * The same system in real numbers: the state is (Re x, Im x), and the step sizes are in A and B, delta = 1.
- * Shapes: A `[H 2N 2N]`, B, C `[H 2N]`.
+ * Shapes: A `[H 2N 2N]`, B `[H 2N]`, C `[H P 2N]`.
  */
 export function denseForm(system: DplrSystem): DenseSystem {
   const { channels, states: n, rank, A, P, B, C, D, delta } = system;
   const size = 2 * n;
-  const dense = { A: new Float64Array(channels * size * size), B: new Float64Array(channels * size), C: new Float64Array(channels * size) };
+  const outputs = D.length / channels;
+  const dense = {
+    A: new Float64Array(channels * size * size),
+    B: new Float64Array(channels * size),
+    C: Float64Array.from({ length: channels * outputs * size }, (_, i) => {
+      const { re, im } = complexAt(C, Math.floor(i / size) * n + (i % n));
+      return i % size < n ? 2 * re : -2 * im;
+    }),
+  };
   for (let h = 0; h < channels; h++) {
     for (let i = 0; i < n; i++) {
       const step = delta[h * n + i] ?? NaN;
@@ -171,11 +174,9 @@ export function denseForm(system: DplrSystem): DenseSystem {
           put(1, n + j, -2 * left.im * right.im);
         }
       }
-      const [b, c] = [complexAt(B, h * n + i), complexAt(C, h * n + i)];
+      const b = complexAt(B, h * n + i);
       dense.B.set([step * b.re], h * size + i);
       dense.B.set([step * b.im], h * size + n + i);
-      dense.C.set([2 * c.re], h * size + i);
-      dense.C.set([-2 * c.im], h * size + n + i);
     }
   }
   return {
@@ -183,7 +184,7 @@ export function denseForm(system: DplrSystem): DenseSystem {
     groups: channels,
     states: size,
     inputs: 1,
-    outputs: 1,
+    outputs,
     ...dense,
     D,
     delta: new Float64Array(channels).fill(1),

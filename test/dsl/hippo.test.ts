@@ -47,6 +47,20 @@ describe("hippo", () => {
     expect(relativeError(after?.data ?? [], wanted)).toBeLessThan(1e-12);
   });
 
+  test.each([
+    { basis: "legs", discretize: "zoh", form: "dense", sizes: [16 * 16, 16, 16 * 16, 16] },
+    // Every channel of a form with poles has its own, here two: abar, p, q and bbar of 8 complex states, c of 16 outputs of them.
+    { basis: "legt", discretize: "bilinear", form: "dplr", sizes: [32, 64, 64, 32, 512, 32] },
+  ] as const)("$basis by $discretize: all N coefficients are read from one state", async ({ form, sizes, ...options }) => {
+    const { module } = await compileGraph(memory({ state: 16, delta: 0.05, ...options }), new Map(), { maxLength: 64 });
+    const systems = module.graph.nodes.filter((node) => node.op === "ssm");
+    expect(systems.map((node) => node.form)).toEqual([
+      { stage: "discrete", structure: form, state: form === "dense" ? 16 : 8, outputs: 16 },
+    ]);
+    expect([...module.constants.values()].map(({ data }) => data.length)).toEqual(sizes);
+    expect(module.graph.nodes.filter((node) => node.op === "matmul")).toEqual([]);
+  });
+
   test("refuses a basis' missing option, an odd number of waves and a step that is none", async () => {
     expect(() => memory({ basis: "legs", state: 4, delta: 1, window: 2 })).toThrow(expect.objectContaining({ code: "ssm-option" }));
     expect(() => memory({ basis: "fourier", state: 5, delta: 1 })).toThrow(expect.objectContaining({ code: "ssm-state-odd" }));

@@ -49,18 +49,26 @@ const form: fc.Arbitrary<SsmForm> = fc.oneof(
     options,
     entries: fc.record({ A: matrix, B: matrix, C: matrix, D: matrix }),
   }),
-  fc.record({
-    stage: fc.constant("continuous" as const),
-    structure: fc.constantFrom("dense" as const, "diagonal" as const, "dplr" as const),
-    discretization: name,
-    state: size,
-    pairs: fc.boolean(),
-  }),
-  fc.record({
-    stage: fc.constant("discrete" as const),
-    structure: fc.constantFrom("dense" as const, "diagonal" as const, "dplr" as const),
-    state: size,
-  }),
+  fc.record(
+    {
+      stage: fc.constant("continuous" as const),
+      structure: fc.constantFrom("dense" as const, "diagonal" as const, "dplr" as const),
+      discretization: name,
+      state: size,
+      outputs: size,
+      pairs: fc.boolean(),
+    },
+    { requiredKeys: ["stage", "structure", "discretization", "state", "pairs"] },
+  ),
+  fc.record(
+    {
+      stage: fc.constant("discrete" as const),
+      structure: fc.constantFrom("dense" as const, "diagonal" as const, "dplr" as const),
+      state: size,
+      outputs: size,
+    },
+    { requiredKeys: ["stage", "structure", "state"] },
+  ),
   fc.record({
     stage: fc.constant("selective" as const),
     heads: size,

@@ -139,7 +139,7 @@ const classifier = model("classifier", { u: sequence(1) }, ({ u }) => {
   return { logits: linear(mean(x, "L"), { width: 10 }) };
 });
 
-const system: SsmCase = { structure: "s4d", discretization: "zoh", B: 2, L: 10, H: 3, N: 8, logDelta: -1, seed: 5 };
+const system: SsmCase = { structure: "s4d", discretization: "zoh", B: 2, L: 10, H: 3, N: 8, P: 1, logDelta: -1, seed: 5 };
 
 describe("bytes", () => {
   test.each(Object.entries(ops))("%s", async (_, op) => {
@@ -156,6 +156,15 @@ describe("bytes", () => {
     expectBytes(everyProgram(await compileCase({ ...system, L }), { B: 2, L }));
     expectBytes(everyProgram(await compileCase({ ...system, structure: "dense", L, N: 6 }), { B: 2, L }));
     expectBytes(everyProgram(await compileCase({ ...system, structure: "dplr", discretization: "bilinear", L, seed: 6 }), { B: 2, L }));
+  });
+
+  test.each([70, 200])("dense and DPLR systems with several outputs of one state, %i steps", async (L) => {
+    const [dense, dplr] = [{ structure: "dense", N: 6 } as const, { structure: "dplr", discretization: "bilinear", seed: 6 } as const];
+    for (const c of [dense, dplr]) {
+      const ran = everyProgram(await compileCase({ ...system, ...c, P: 5, L }), { B: 2, L });
+      expectBytes(ran);
+      expectFlops(ran);
+    }
   });
 
   test.each([32, 256])("coefficients of the whole past, where %i lanes are worth having", async (W) => {

@@ -49,13 +49,18 @@ async function checkSystem(c: SsmCase, device: Simulated = {}): Promise<Ran[]> {
   return checkPrograms(await compileCase(c), { inputs, B: c.B, L: c.L }, device);
 }
 
-const system: SsmCase = { structure: "s4d", discretization: "zoh", B: 2, L: 10, H: 3, N: 8, logDelta: -1, seed: 5 };
+const system: SsmCase = { structure: "s4d", discretization: "zoh", B: 2, L: 10, H: 3, N: 8, P: 1, logDelta: -1, seed: 5 };
 
 describe("results and accesses", () => {
   test.each([10, 64, 65, 200])("diagonal, dense and DPLR systems, %i steps", async (L) => {
     await checkSystem({ ...system, L });
     await checkSystem({ ...system, structure: "dense", L, H: 2, N: 6 });
     await checkSystem({ ...system, structure: "dplr", discretization: "bilinear", L, seed: 6 });
+  });
+
+  test.each([10, 70])("dense and DPLR systems with several outputs of one state, %i steps", async (L) => {
+    await checkSystem({ ...system, structure: "dense", L, H: 2, N: 6, P: 3 });
+    await checkSystem({ ...system, structure: "dplr", discretization: "bilinear", L, H: 2, P: 3, seed: 6 });
   });
 
   test.each([

@@ -21,6 +21,8 @@ export interface SsmCase {
   readonly H: number;
   /** Full state size. */
   readonly N: number;
+  /** Outputs of each channel's system, of all but s4d. */
+  readonly P: number;
   /** log10 of the step size. */
   readonly logDelta: number;
   readonly seed: number;
@@ -38,6 +40,7 @@ export const arbitraryCase = (maxL = 4096): fc.Arbitrary<SsmCase> =>
     ),
     H: fc.integer({ min: 1, max: 4 }),
     N: fc.integer({ min: 1, max: 16 }).map((n) => 2 * n),
+    P: fc.constantFrom(1, 1, 2, 3),
     logDelta: fc.integer({ min: -400, max: 0 }).map((n) => n / 100),
     seed: fc.nat(2 ** 31),
   });
@@ -80,7 +83,7 @@ export async function compileCase(c: SsmCase): Promise<Compiled> {
     );
     return g.param(name, dims(...shape));
   };
-  const { H, N } = c;
+  const { H, N, P } = c;
   const x = g.input("x", sequence(H).type);
   const euler = c.discretization === "euler";
   if (c.structure === "s4d") {
@@ -141,7 +144,7 @@ export async function compileCase(c: SsmCase): Promise<Compiled> {
     param(
       "C",
       [
-        ["P", 1],
+        ["P", P],
         ["N", N],
       ],
       signed,
@@ -149,14 +152,15 @@ export async function compileCase(c: SsmCase): Promise<Compiled> {
     param(
       "D",
       [
-        ["P", 1],
+        ["P", P],
         ["M", 1],
       ],
       signed,
     ),
     param("delta", [], () => delta),
   ];
-  const y = g.ssm({ stage: "family", family: "dense", discretization: c.discretization, state: N, options: {} }, [x, ...args]);
+  const form = { stage: "family", family: "dense", discretization: c.discretization, state: N, width: H * P, options: {} } as const;
+  const y = g.ssm(form, [x, ...args]);
   return compileGraph(g.finish([{ name: "y", value: y }]), constants, { maxLength: Math.max(4096, c.L) });
 }
 
@@ -164,7 +168,7 @@ type Declare = (name: string, shape: readonly (readonly [string, number])[], val
 
 /** Stable normal parts with 0 to 3 ranks; sizes of P from nothing to what LegS has. */
 function dplrGraph(g: ReturnType<typeof graphBuilder>, x: number, c: SsmCase, signed: () => number, param: Declare): Graph {
-  const { H, N } = c;
+  const { H, N, P } = c;
   const half = N / 2;
   const rank = c.seed % 4;
   const euler = c.discretization === "euler";
@@ -175,6 +179,7 @@ function dplrGraph(g: ReturnType<typeof graphBuilder>, x: number, c: SsmCase, si
     ["N", half],
   ] as const;
   const pairs = [...state, ["c", 2]] as const;
+  const outputs = P === 1 ? [] : [["P", P] as const];
   const args = [
     param("A", pairs, pole),
     param(
@@ -188,11 +193,12 @@ function dplrGraph(g: ReturnType<typeof graphBuilder>, x: number, c: SsmCase, si
       () => size * signed(),
     ),
     param("B", pairs, signed),
-    param("C", pairs, signed),
-    param("D", [["H", H]], signed),
+    param("C", [["H", H], ...outputs, ["N", half], ["c", 2]], signed),
+    param("D", [["H", H], ...outputs], signed),
     param("delta", state, () => 10 ** Math.min(c.logDelta, euler ? -1 : 0)),
   ];
-  const form = { stage: "continuous", structure: "dplr", discretization: c.discretization, state: half, pairs: true } as const;
+  const several = P === 1 ? {} : { outputs: P };
+  const form = { stage: "continuous", structure: "dplr", discretization: c.discretization, state: half, pairs: true, ...several } as const;
   return g.finish([{ name: "y", value: g.ssm(form, [x, ...args]) }]);
 }
 

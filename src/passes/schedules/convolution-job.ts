@@ -28,8 +28,14 @@ export function finishAt(k: KernelBuilder, job: Convolution, at: Coords, value: 
   write(k, job.context.result(job.id), at, applyPost(k, job.node, [total], at, job.context));
 }
 
-/** Bytes of input, result and epilogue operands. */
+/** Bytes of input, result and epilogue operands, the input read for every channel. */
 export function ioBytes({ node, context, response }: Pick<Convolution, "node" | "context" | "response">): string {
   const size = elements(node.type, context.entry);
   return `${response === undefined ? 8 : 12}*${size}+${postBytes(node, context.entry, context)}`;
+}
+
+/** The same, inputs that neighbouring channels share read once. */
+export function ioMinimum(job: Convolution): string {
+  const shared = 1 - 1 / (job.u.repeats ?? 1);
+  return shared === 0 ? ioBytes(job) : `${ioBytes(job)}-${4 * shared}*${elements(job.node.type, job.context.entry)}`;
 }

@@ -4,7 +4,7 @@
  * models and convolutions of many taps both come here.
  */
 import { bug } from "../../ir/error.ts";
-import { alwaysFits, type Convolution, directUpTo, finishAt, ioBytes } from "./convolution-job.ts";
+import { alwaysFits, type Convolution, directUpTo, finishAt, ioBytes, ioMinimum } from "./convolution-job.ts";
 import { emitLarge, emitLargeSpectrum } from "./fft-large.ts";
 import {
   add,
@@ -47,15 +47,15 @@ function emitDirect(job: Convolution): void {
     );
     finishAt(k, job, at, sum);
   });
-  const bytes = `${ioBytes(job)}+${4 * channels}*d.L`;
+  const kernel = `${4 * channels}*d.L`;
   context.emit({
     built: k.finish(),
     grid: [groupsOf("d.L", 64), channels, "d.B"],
     when: `d.L<=${directUpTo}`,
     cost: {
       flops: `(d.L+1+${flopsOf(node.post)})*${elements(node.type, context.entry)}`,
-      bytes: `${bytes}+${4 * channels}*d.L*(d.B-1)`,
-      minimum: bytes,
+      bytes: `${ioBytes(job)}+${kernel}*d.B`,
+      minimum: `${ioMinimum(job)}+${kernel}`,
       serial: "d.L",
     },
   });
@@ -149,7 +149,6 @@ function emitSingle(job: Convolution): void {
       finishAt(k, job, { ...at, l: n }, add(mul(w.re, v.re), mul(w.im, v.im)));
     });
   convolveFft(k, shape, source, memory, sink, (p, v) => cmul(v, k.letComplex("s", loadComplex(k, spectrumName, add(base, p)))));
-  const bytes = ioBytes(job);
   const spectrumBytes = `${8 * channels}*d.M`;
   context.emit({
     built: k.finish(),
@@ -158,8 +157,8 @@ function emitSingle(job: Convolution): void {
     when: fitsWhen,
     cost: {
       flops: `d.B*${channels}*(10*d.M*Math.log2(d.M)+14*d.M)+${flopsOf(node.post)}*${elements(node.type, context.entry)}`,
-      bytes: `${bytes}+(${spectrumBytes}+${channels}*${singleTableBytes("d.M")})*d.B`,
-      minimum: `${bytes}+${spectrumBytes}+${singleTableBytes("d.M")}`,
+      bytes: `${ioBytes(job)}+(${spectrumBytes}+${channels}*${singleTableBytes("d.M")})*d.B`,
+      minimum: `${ioMinimum(job)}+${spectrumBytes}+${singleTableBytes("d.M")}`,
       serial: "6*Math.log2(d.M)",
     },
   });

@@ -18,6 +18,7 @@ import {
   group,
   kernelBuilder,
   type KernelBuilder,
+  type KExpr,
   lane,
   lt,
   min,
@@ -30,7 +31,10 @@ import { channelsOf, type LowerContext, type ValueRef } from "./schedule.ts";
 
 export interface Lti {
   readonly structure: Structure;
+  /** Of the input: as many states, or rows of states. */
   readonly channels: number;
+  /** Numbers read from each state: channel h's are those from h P on. */
+  readonly outputs: number;
   /** Stored states per channel: complex ones unless the system is dense. */
   readonly states: number;
   /** Of a DPLR system; 0 otherwise. */
@@ -46,25 +50,26 @@ export interface Lti {
   /** Length of one block of the tables, and how many blocks cover the longest sequence. */
   readonly block: number;
   readonly blocks: number;
-  /** `[G S block]` and `[G blocks S]`. */
+  /** `[G P S block]` and `[G blocks S]`. */
   readonly left: number;
   readonly right: number;
   /** What a recurrence step reads: see the makers in `runtime/tables.ts`. */
   readonly recurrence: number;
   /** `[G block S]` of Abar^i Bbar and `[G S S]` of Abar^block, columns outermost; absent for a diagonal system. */
   readonly jumps: { readonly inputs: number; readonly jump: number } | undefined;
-  /** `[G]` */
+  /** `[G P]` */
   readonly skip: number;
   readonly u: ValueRef;
 }
 
 /** The operands that the table maker of a structure reads, in order, and the size of its recurrence table for one head. */
-const makers: Readonly<Record<Structure, { readonly roles: readonly string[]; readonly recurrence: (n: number, rank: number) => number }>> =
-  {
-    diagonal: { roles: ["abar", "gain"], recurrence: (n) => 6 * n },
-    dense: { roles: ["abar", "bbar", "c"], recurrence: (n) => n * (2 * n + 2) },
-    dplr: { roles: ["abar", "p", "q", "bbar", "c"], recurrence: (n, rank) => (8 + 4 * rank) * n },
-  };
+const makers: Readonly<
+  Record<Structure, { readonly roles: readonly string[]; readonly recurrence: (n: number, rank: number, outputs: number) => number }>
+> = {
+  diagonal: { roles: ["abar", "gain"], recurrence: (n) => 6 * n },
+  dense: { roles: ["abar", "bbar", "c"], recurrence: (n, _, outputs) => n * (2 * n + 1 + outputs) },
+  dplr: { roles: ["abar", "p", "q", "bbar", "c"], recurrence: (n, rank, outputs) => (6 + 4 * rank + 2 * outputs) * n },
+};
 
 function constantName(node: SsmNode, index: number, context: LowerContext): string {
   const param = context.graph.nodes[node.args[index] ?? -1];
@@ -84,7 +89,8 @@ function isSlow({ data }: Constant): boolean {
 export function ltiOf(node: SsmNode, context: LowerContext): Lti {
   const { form } = node;
   if (form.stage !== "discrete") bug("lowering an ssm that is not discrete");
-  const channels = channelsOf(node.type);
+  const outputs = form.outputs ?? 1;
+  const channels = channelsOf(node.type) / outputs;
   const operand = (index: number): Constant => context.constants.get(constantName(node, index, context)) ?? bug("no constant");
   const shapeOf = (index: number): readonly number[] => operand(index).shape;
   const heads = shapeOf(1)[0] ?? bug("no heads");
@@ -100,9 +106,9 @@ export function ltiOf(node: SsmNode, context: LowerContext): Lti {
     tensors: Object.fromEntries(roles.map((role, i) => [role, constantName(node, i + 1, context)])),
     options: { block, blocks },
     sizes: {
-      left: heads * components * block,
+      left: heads * outputs * components * block,
       right: heads * components * blocks,
-      recurrence: heads * recurrence(form.state, rank),
+      recurrence: heads * recurrence(form.state, rank, outputs),
       ...(form.structure === "diagonal" ? {} : { inputs: heads * components * block, jump: heads * components * components }),
     },
   });
@@ -110,6 +116,7 @@ export function ltiOf(node: SsmNode, context: LowerContext): Lti {
   return {
     structure: form.structure,
     channels,
+    outputs,
     states: form.state,
     rank,
     components,
@@ -131,16 +138,23 @@ export function ltiOf(node: SsmNode, context: LowerContext): Lti {
 const rowsPerLane = 4;
 const lanes = 64;
 
-/** The convolution kernel `[H M]`, K[0] with the skip d. A lane makes four neighbours of four blocks: sixteen products for five loads. */
+/** The stored system of an output channel, and the row of its output among those of all stored systems. */
+export function outputOf(k: KernelBuilder, lti: Lti, channel: KExpr): { readonly head: KExpr; readonly row: KExpr } {
+  const head = k.let("head", mul(div(channel, lti.outputs), lti.headStride));
+  return { head, row: lti.outputs === 1 ? head : k.let("output", add(mul(head, lti.outputs), mod(channel, lti.outputs))) };
+}
+
+/** The convolution kernel `[H P M]`, K[0] with the skip d. A lane makes four neighbours of four blocks: sixteen products for five loads. */
 export function convolutionKernel(id: ValueId, lti: Lti, context: LowerContext): number {
-  const { components, block, channels } = lti;
+  const { components, block } = lti;
+  const channels = lti.channels * lti.outputs;
   return context.prepared(`kernel:${id}`, `${channels}*d.M`, (buffer, emit) => {
     const k = kernelBuilder("ssm_kernel", lanes);
     const [left, right, skip, out] = [k.bind(lti.left, "read", "vec4f"), k.bind(lti.right), k.bind(lti.skip), k.bind(buffer, "read_write")];
     const quads = block / 4;
     const place = k.let("place", add(mul(group(0), lanes), lane));
     const h = k.let("h", group(1));
-    const head = k.let("head", mul(h, lti.headStride));
+    const { head, row: output } = outputOf(k, lti, h);
     const points = dim("M");
     const quad = k.let("quad", mod(place, quads));
     const firstRow = k.let("first_row", mul(div(place, quads), rowsPerLane));
@@ -150,7 +164,7 @@ export function convolutionKernel(id: ValueId, lti: Lti, context: LowerContext):
       const each = Array.from({ length: rowsPerLane }, (_, r) => r);
       const rows = each.map((r) => k.let(`row${r}`, mul(add(mul(head, lti.blocks), min(add(firstRow, r), last)), components)));
       const sums = each.map((r) => k.var(`sum${r}`, { op: "lit", type: "vec4f", value: 0 }));
-      const base = k.let("left_base", add(mul(head, components * quads), quad));
+      const base = k.let("left_base", add(mul(output, components * quads), quad));
       k.for("m", 0, components, (m) => {
         const four = k.let("four", k.load(left, add(base, mul(m, quads))));
         rows.forEach((row, r) => {
@@ -158,7 +172,7 @@ export function convolutionKernel(id: ValueId, lti: Lti, context: LowerContext):
           k.assign(sum, fma(four, k.load(right, add(row, m)), sum));
         });
       });
-      const direct = k.let("direct", select(eq(first, 0), k.load(skip, head), f32(0)));
+      const direct = k.let("direct", select(eq(first, 0), k.load(skip, output), f32(0)));
       sums.forEach((sum, r) =>
         components4(sum).forEach((value, c) => {
           const l = k.let("l", add(first, r * block + c));
@@ -170,12 +184,14 @@ export function convolutionKernel(id: ValueId, lti: Lti, context: LowerContext):
   });
 }
 
-function emitKernelCost(k: KernelBuilder, { components, block, channels, headStride }: Lti, emit: LowerContext["emit"]): void {
+function emitKernelCost(k: KernelBuilder, lti: Lti, emit: LowerContext["emit"]): void {
+  const { components, block, headStride, outputs } = lti;
+  const channels = lti.channels * outputs;
   const used = `Math.ceil(d.M/${block})`;
   const samples = `Math.min(${block},4*Math.ceil(d.M/4))`;
   const groups = `Math.ceil(${block / 4}*Math.ceil(${used}/${rowsPerLane})/${lanes})`;
   const perGroup = `${components}*(Math.min(${4 * lanes},${samples})+Math.min(${used},${Math.max(rowsPerLane, (4 * lanes * rowsPerLane) / block)}))+1`;
-  const tables = `${4 * (headStride === 1 ? channels : 1)}*(${components}*(${samples}+${used})+1)`;
+  const tables = `${4 * (headStride === 1 ? lti.channels : 1)}*(${components}*(${outputs}*${samples}+${used})+${outputs})`;
   emit({
     built: k.finish(),
     grid: [groups, channels, 1],

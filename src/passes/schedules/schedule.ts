@@ -41,6 +41,8 @@ export interface ValueRef {
   readonly step: number;
   /** Whether time runs backwards: step t of the value is step L-1-t of the buffer. */
   readonly reversed: boolean;
+  /** Neighbouring channels of the value that are one of the buffer; 1 where absent. */
+  readonly repeats?: number;
 }
 
 /** Work of one dispatch. All are sizes over `d`, in operations and bytes. */
@@ -163,7 +165,7 @@ export interface Coords {
 
 /** The place of an element; `length` is that of the value. */
 export function indexOf(ref: ValueRef, at: Coords, length: KExpr = dim("L")): KExpr {
-  const c = add(mul(at.c, ref.step), ref.offset);
+  const c = add(mul(div(at.c, ref.repeats ?? 1), ref.step), ref.offset);
   const l = ref.reversed ? sub(sub(length, 1), at.l) : at.l;
   switch (ref.layout) {
     case "BCL":

@@ -6,7 +6,6 @@
 import { bug } from "../../ir/error.ts";
 import {
   add,
-  type Complex,
   dim,
   div,
   eq,
@@ -24,87 +23,10 @@ import {
   sub,
   u32,
 } from "./kit.ts";
-import type { Lti } from "./lti.ts";
+import { type Lti, outputOf } from "./lti.ts";
 import { groupsOf, type LowerContext, read } from "./schedule.ts";
-import { dplrPart, dplrStepFlops, dplrTableBytes, entryReader, realProduct } from "./ssm-dplr.ts";
-import { advance, denseRow, denseTable, lostOffset, type State, stateIndex } from "./ssm-state.ts";
-
-const lanes = 64;
-
-/** The state in workgroup memory, twice: a step reads one half and writes the other. */
-interface Stepper {
-  /**
-   * Components of `array` at `to` = Abar of those at `from`, + Bbar u where there is an input; with the barrier behind it. What rounding
-   * leaves out of them is in the array `lost`, of one half, where one is given.
-   */
-  readonly step: (array: string, from: KExpr, to: KExpr, u?: KExpr, lost?: string) => void;
-  readonly flops: number;
-  readonly tableBytes: number;
-}
-
-const every = (k: KernelBuilder, count: number, body: (m: KExpr) => void): void => k.for("m", lane, count, body, lanes);
-
-function denseStepper(k: KernelBuilder, lti: Lti, h: KExpr): Stepper {
-  const n = lti.states;
-  const table = denseTable(k, lti, h);
-  return {
-    step: (array, from, to, u) => {
-      every(k, n, (m) => {
-        const next = denseRow(k, lti, table, array, from, m);
-        k.storeShared(array, add(to, m), u === undefined ? next : add(next, mul(table.input(m), u)));
-      });
-      k.barrier();
-    },
-    flops: 4 * n * n + 2 * n,
-    tableBytes: 4 * n * (2 * n + 1),
-  };
-}
-
-function dplrStepper(k: KernelBuilder, lti: Lti, h: KExpr): Stepper {
-  const [n, ranks] = [lti.states, Array.from({ length: lti.rank }, (_, r) => r)];
-  const products = k.shared("products", Math.max(1, n * lti.rank));
-  return {
-    step: (array, from, to, u, lost) => {
-      const load = (m: KExpr): Complex => ({
-        re: k.loadShared(array, add(from, mul(m, 2))),
-        im: k.loadShared(array, add(from, add(mul(m, 2), 1))),
-      });
-      every(k, n, (m) => {
-        const [entry, x] = [entryReader(k, lti, m, h), k.letComplex("x", load(m))];
-        for (const r of ranks) k.storeShared(products, add(m, r * n), realProduct(k.letComplex(`q${r}`, entry(dplrPart.q(r))), x, f32(0)));
-      });
-      k.barrier();
-      every(k, n, (m) => {
-        const entry = entryReader(k, lti, m, h);
-        const pole = { high: k.letComplex("high", entry(dplrPart.high)), low: k.letComplex("low", entry(dplrPart.low)) };
-        const own = k.letComplex("x", load(m));
-        const place = [mul(m, 2), add(mul(m, 2), 1)] as const;
-        const x: State =
-          lost === undefined ? own : { ...own, lost: { re: k.loadShared(lost, place[0]), im: k.loadShared(lost, place[1]) } };
-        let more: Complex = { re: f32(0), im: f32(0) };
-        for (const r of ranks) {
-          const p = k.letComplex(`p${r}`, entry(dplrPart.p(r)));
-          const s = k.var(`s${r}`, f32(0));
-          k.for("i", 0, n, (i) => k.assign(s, add(s, k.loadShared(products, add(i, r * n)))));
-          more = { re: sub(more.re, mul(p.re, s)), im: sub(more.im, mul(p.im, s)) };
-        }
-        if (u !== undefined) {
-          const input = k.letComplex("input", entry(dplrPart.input));
-          more = { re: fma(input.re, u, more.re), im: fma(input.im, u, more.im) };
-        }
-        const next = advance(k, pole, x, more);
-        k.storeShared(array, add(to, place[0]), next.re);
-        k.storeShared(array, add(to, place[1]), next.im);
-        if (lost === undefined || next.lost === undefined) return;
-        k.storeShared(lost, place[0], next.lost.re);
-        k.storeShared(lost, place[1], next.lost.im);
-      });
-      k.barrier();
-    },
-    flops: dplrStepFlops(lti) + n * n * lti.rank,
-    tableBytes: dplrTableBytes(lti) - 8 * n,
-  };
-}
+import { lostOffset, stateIndex } from "./ssm-state.ts";
+import { denseStepper, dplrStepper, every, lanes, type Stepper } from "./ssm-stepper.ts";
 
 /** Whole blocks of a push, and the steps after them. */
 const blocksOf = (lti: Lti): string => `Math.floor(d.L/${lti.block})`;
@@ -224,9 +146,10 @@ function emitStatesCost(lti: Lti, context: LowerContext, { flops, tableBytes }: 
   });
 }
 
-/** `[B H L]`: C Abar^(l+1) x of the state the stream arrived with. */
+/** `[B H P L]`: C Abar^(l+1) x of the state the stream arrived with. */
 function emitBlockResponse(lti: Lti, context: LowerContext, free: number, response: number): void {
-  const { components: S, block, channels } = lti;
+  const { components: S, block, outputs } = lti;
+  const channels = lti.channels * outputs;
   const k = kernelBuilder("ssm_block_response", lanes);
   const [left, states, out] = [k.bind(lti.left), k.bind(free), k.bind(response, "read_write")];
   const l = k.let("l", add(mul(group(0), lanes), lane));
@@ -234,14 +157,14 @@ function emitBlockResponse(lti: Lti, context: LowerContext, free: number, respon
   k.if(lt(l, dim("L")), () => {
     const sequence = k.let("sequence", add(mul(b, channels), h));
     const blocks = k.let("blocks", add(div(dim("L"), block), 1));
-    const start = k.let("start", mul(add(mul(sequence, blocks), div(l, block)), S));
-    const row = k.let("row", add(mul(mul(h, lti.headStride), S * block), mod(l, block)));
+    const start = k.let("start", mul(add(mul(div(sequence, outputs), blocks), div(l, block)), S));
+    const row = k.let("row", add(mul(outputOf(k, lti, h).row, S * block), mod(l, block)));
     const sum = k.var("sum", f32(0));
     k.for("m", 0, S, (m) => k.assign(sum, fma(k.load(left, add(row, mul(m, block))), k.load(states, add(start, m)), sum)));
     k.store(out, add(mul(sequence, dim("L")), l), sum);
   });
   const used = `Math.ceil(d.L/${block})`;
-  const own = `d.B*${channels}*(4*d.L+${4 * S}*${used})`;
+  const own = `d.B*(${4 * channels}*d.L+${4 * S * lti.channels}*${used})`;
   const table = `${4 * S}*Math.min(d.L,${block})`;
   context.emit({
     built: k.finish(),
@@ -249,7 +172,7 @@ function emitBlockResponse(lti: Lti, context: LowerContext, free: number, respon
     cost: {
       flops: `${2 * S * channels}*d.B*d.L`,
       bytes: `d.B*${channels}*(${4 + 4 * S}*d.L+${4 * S}*Math.ceil(d.L/${lanes}))`,
-      minimum: `${own}+${table}*${lti.headStride === 1 ? channels : 1}`,
+      minimum: `${own}+${table}*${lti.headStride === 1 ? channels : outputs}`,
       serial: S,
     },
   });

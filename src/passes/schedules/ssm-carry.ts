@@ -11,7 +11,7 @@ import { flatGrid, flatLane, groupsOf, type LowerContext, read } from "./schedul
 import { channelsSeen, rowsSeen } from "./traffic.ts";
 
 export interface Carry {
-  /** `[B H L]`: y_l = C Abar^(l+1) x. */
+  /** `[B H P L]`: y_l = C Abar^(l+1) x. */
   readonly response: number;
   /** Emits what must come after the convolution. */
   readonly finish: () => void;
@@ -19,7 +19,7 @@ export interface Carry {
 
 export function emitCarry(id: ValueId, lti: Lti, context: LowerContext): Carry {
   const state = stateOf(id, lti, context);
-  const response = context.temp(`d.B*${lti.channels}*d.L`);
+  const response = context.temp(`d.B*${lti.channels * lti.outputs}*d.L`);
   if (lti.structure !== "diagonal") {
     emitBlockCarry(lti, context, state, response);
     return { response, finish: () => undefined };

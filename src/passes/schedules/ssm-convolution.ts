@@ -17,7 +17,8 @@ export const ssmConvolution: Schedule = schedule<SsmNode>({
     const lti = ltiOf(node, context);
     const carry = context.entry === "resume" ? emitCarry(id, lti, context) : undefined;
     const taps = convolutionKernel(id, lti, context);
-    emitConvolution({ node, id, channels: lti.channels, u: lti.u, taps, context, response: carry?.response });
+    const u = lti.outputs === 1 ? lti.u : { ...lti.u, repeats: lti.outputs };
+    emitConvolution({ node, id, channels: lti.channels * lti.outputs, u, taps, context, response: carry?.response });
     carry?.finish();
   },
 });

@@ -3,12 +3,19 @@
  * x = abar x - sum_r p_r s_r + bbar u and y = Re(sum_n c_n x_n). Not a schedule.
  */
 import { bug } from "../../ir/error.ts";
-import { add, type Complex, f32, fma, type KernelBuilder, type KExpr, mul, sub } from "./kit.ts";
+import { add, type Complex, f32, fma, type KernelBuilder, type KExpr, mul, sub, u32 } from "./kit.ts";
 import { type Lti } from "./lti.ts";
 import { advance, loadState, type State, statePlace, stepFlops, storeState } from "./ssm-state.ts";
 
-/** The parts of the table `[8 + 4R][N][H]`, as the maker `dplr` of `runtime/tables.ts` lays them out. */
-export const dplrPart = { high: 0, low: 2, input: 4, output: 6, p: (r: number): number => 8 + 4 * r, q: (r: number): number => 10 + 4 * r };
+/** The parts of the table `[6 + 4R + 2P][N][H]`, as the maker `dplr` of `runtime/tables.ts` lays them out: outputs come last. */
+export const dplrPart = { high: 0, low: 2, input: 4, p: (r: number): number => 6 + 4 * r, q: (r: number): number => 8 + 4 * r };
+/** Entry n of C, of output p. */
+export function outputEntry(k: KernelBuilder, lti: Lti, p: KExpr, n: KExpr, h: KExpr): Complex {
+  const table = k.bind(lti.recurrence);
+  const part = add(mul(p, 2), 6 + 4 * lti.rank);
+  const load = (q: KExpr): KExpr => k.load(table, add(mul(add(mul(q, lti.states), n), lti.channels), h));
+  return { re: load(part), im: load(add(part, 1)) };
+}
 
 /** Reads complex entries of one state of one channel. */
 export function entryReader(k: KernelBuilder, lti: Lti, n: KExpr, h: KExpr): (of: number) => Complex {
@@ -20,7 +27,7 @@ export function entryReader(k: KernelBuilder, lti: Lti, n: KExpr, h: KExpr): (of
 /** Re(a b) + sum */
 export const realProduct = (a: Complex, b: Complex, sum: KExpr): KExpr => sub(fma(a.re, b.re, sum), mul(a.im, b.im));
 
-/** The step of one channel: reads the state at `buffer`, stores the next one there, and gives C x. */
+/** The step of one channel with one output: reads the state at `buffer`, stores the next one there, and gives C x. */
 export function emitDplrStep(k: KernelBuilder, lti: Lti, buffer: string, b: KExpr, h: KExpr, u: KExpr): KExpr {
   const ranks = Array.from({ length: lti.rank }, (_, r) => r);
   const inner = ranks.map((r) => k.var(`s${r}`, f32(0)));
@@ -47,12 +54,12 @@ export function emitDplrStep(k: KernelBuilder, lti: Lti, buffer: string, b: KExp
     const pole = { high: k.letComplex("high", entry(dplrPart.high)), low: k.letComplex("low", entry(dplrPart.low)) };
     const next = advance(k, pole, x, more);
     storeState(k, lti, buffer, place, next);
-    k.assign(sum, realProduct(k.letComplex("c", entry(dplrPart.output)), next, sum));
+    k.assign(sum, realProduct(k.letComplex("c", outputEntry(k, lti, u32(0), n, h)), next, sum));
   });
   return sum;
 }
 
 /** Bytes of one channel's recurrence table. */
-export const dplrTableBytes = (lti: Lti): number => 4 * (8 + 4 * lti.rank) * lti.states;
-/** Operations of one step of one channel. */
+export const dplrTableBytes = (lti: Lti): number => 4 * (6 + 4 * lti.rank + 2 * lti.outputs) * lti.states;
+/** Operations of one step of one channel, one output among them. */
 export const dplrStepFlops = (lti: Lti): number => (stepFlops(lti) + 6 + 8 * lti.rank) * lti.states;

@@ -109,19 +109,19 @@ export interface DenseTable {
   readonly high: (k: KExpr, m: KExpr) => KExpr;
   readonly low: (k: KExpr, m: KExpr) => KExpr;
   readonly input: (m: KExpr) => KExpr;
-  readonly output: (m: KExpr) => KExpr;
+  readonly output: (p: KExpr, m: KExpr) => KExpr;
 }
 
 export function denseTable(k: KernelBuilder, lti: Lti, h: KExpr): DenseTable {
   const n = lti.states;
   const table = k.bind(lti.recurrence);
-  const base = k.let("head", mul(mul(h, lti.headStride), n * (2 * n + 2)));
+  const base = k.let("head", mul(mul(h, lti.headStride), n * (2 * n + 1 + lti.outputs)));
   const at = (offset: number, index: KExpr): KExpr => k.load(table, add(base, add(index, offset)));
   return {
     high: (column, m) => at(0, add(mul(column, n), m)),
     low: (column, m) => at(n * n, add(mul(column, n), m)),
     input: (m) => at(2 * n * n, m),
-    output: (m) => at(2 * n * n + n, m),
+    output: (p, m) => at(2 * n * n + n, add(mul(p, n), m)),
   };
 }
 

@@ -65,7 +65,7 @@ function lowerDiagonal(node: SsmNode, id: ValueId, context: LowerContext): void 
 
 function lowerDense(node: SsmNode, id: ValueId, context: LowerContext): void {
   const lti = ltiOf(node, context);
-  const n = lti.states;
+  const { states: n, outputs } = lti;
   const k = kernelBuilder("ssm_step_dense", 64);
   const buffer = k.bind(stateOf(id, lti, context), "read_write");
   const at = { b: group(1), c: group(0), l: dim("t") };
@@ -82,18 +82,26 @@ function lowerDense(node: SsmNode, id: ValueId, context: LowerContext): void {
     k.storeShared(fresh, m, value);
   });
   k.barrier();
-  k.if(lt(lane, 1), () => {
-    const sum = k.var("sum", mul(k.load(k.bind(lti.skip), mul(at.c, lti.headStride)), u));
-    k.for("m", 0, n, (m) => k.assign(sum, fma(table.output(m), k.loadShared(fresh, m), sum)));
-    write(k, context.result(id), at, applyPost(k, node, [sum], at, context));
-  });
-  const own = `d.B*${lti.channels}*${8 + 8 * n}+${postBytes(node, context.entry, context)}`;
-  const tableBytes = 4 * n * (2 * n + 2) + 4;
+  k.for(
+    "p",
+    lane,
+    outputs,
+    (p) => {
+      const own = { ...at, c: k.let("c", add(mul(at.c, outputs), p)) };
+      const skip = k.load(k.bind(lti.skip), add(mul(mul(at.c, lti.headStride), outputs), p));
+      const sum = k.var("sum", mul(skip, u));
+      k.for("m", 0, n, (m) => k.assign(sum, fma(table.output(p, m), k.loadShared(fresh, m), sum)));
+      write(k, context.result(id), own, applyPost(k, node, [sum], own, context));
+    },
+    64,
+  );
+  const own = `d.B*${lti.channels}*${4 + 4 * outputs + 8 * n}+${postBytes(node, context.entry, context)}`;
+  const tableBytes = 4 * n * (2 * n + 1 + outputs) + 4 * outputs;
   context.emit({
     built: k.finish(),
     grid: [lti.channels, "d.B", 1],
     cost: {
-      flops: `d.B*${lti.channels}*${4 * n * n + 4 * n + flopsOf(node.post)}`,
+      flops: `d.B*${lti.channels}*${4 * n * n + 2 * n + (2 * n + flopsOf(node.post)) * outputs}`,
       bytes: `${own}+${tableBytes * lti.channels}*d.B`,
       minimum: `${own}+${tableBytes * (lti.headStride === 1 ? lti.channels : 1)}`,
       serial: n,
@@ -111,7 +119,7 @@ export const ssmStep: Schedule = schedule<SsmNode>({
 
 export const ssmStepDense: Schedule = schedule<SsmNode>({
   name: "ssm-step-dense",
-  doc: "a workgroup a channel, a lane a row of Abar",
+  doc: "a workgroup a channel, a lane a row of Abar, then an output",
   op: "ssm",
   applies: (node, _, context) => context.entry === "step" && node.form.stage === "discrete" && node.form.structure === "dense",
   lower: lowerDense,

@@ -4,8 +4,8 @@
  * Channels: M = columns of B, P = rows of C. The input's H channels are read as H/M neighbouring groups of M; every group
  * drives one system of its own state and gives P output channels. M = P = 1 is the usual model on every channel by itself.
  * All groups share one set of matrices, or each has its own (a leading dim G = H/M).
- * Where M or P exceeds 1, the structure pass rewrites it by input-output pairs: a 0/1 matmul expands the channels, P M
- * single-input single-output systems (A, B[:, m], C[p, :], D[p, m]) run side by side, a 0/1 matmul sums over m.
+ * Each input drives a state of its own, from which all P outputs are read; where M exceeds 1, a 0/1 matmul sums the outputs over m. A diagonal
+ * system has one output: where the structure pass finds one and P exceeds 1, a 0/1 matmul expands the channels instead.
  *
  * Arguments: x, then A, B, C, D; or, with closed-form entries, the parameters that `$k` of the entries number element by
  * element (see `entries.ts`). Last the step size delta, unless the option `delta` fixes it.
