@@ -178,7 +178,7 @@ function roots(out: Float32Array, from: number, count: number, step: number): vo
 /** One FFT of M points: M roots e^{-2 pi i k / M}, then weights e^{i pi n / 2M} of n below `fine` and of its multiples. */
 export const fft: TableMaker = (_, __, { fine = 1, points }, { M: own, F }) => {
   const M = points ?? own;
-  if (M > F) return { roots: new Float32Array(0) };
+  if (points === undefined && M > F) return { roots: new Float32Array(0) };
   const out = new Float32Array(2 * (M + fine + Math.ceil(M / fine)));
   roots(out, 0, M, -1 / M);
   roots(out, M, fine, 1 / (4 * M));
@@ -187,8 +187,9 @@ export const fft: TableMaker = (_, __, { fine = 1, points }, { M: own, F }) => {
 };
 
 /** An FFT in rows and columns: roots of both, and e^{-2 pi i x / 4M} as a product of `fine` and coarse entries. */
-export const largeFft: TableMaker = (_, __, { fine: count = 0 }, { M, F }) => {
-  if (M <= F) return { columns: new Float32Array(0), rows: new Float32Array(0), fine: new Float32Array(0) };
+export const largeFft: TableMaker = (_, __, { fine: count = 0, points }, { M: own, F }) => {
+  const M = points ?? own;
+  if (points === undefined && M <= F) return { columns: new Float32Array(0), rows: new Float32Array(0), fine: new Float32Array(0) };
   const columnPoints = 2 ** Math.floor(Math.log2(M) / 2);
   const columns = new Float32Array(2 * columnPoints);
   const rows = new Float32Array((2 * M) / columnPoints);

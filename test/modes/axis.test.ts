@@ -96,6 +96,15 @@ describe.each(small.map((grid) => [grid.sizes.join(" x "), grid] as const))("a g
   });
 });
 
+test("an axis of more places than a workgroup has memory for is convolved by an FFT in rows and columns", async () => {
+  const made = make({ sizes: [2100, 2], taps: [2100, 1], B: 1, H: 2, grids: 1 });
+  const { outputs } = interpret(made.graph, made.constants, made.inputs);
+  const compiled = await compileGraph(made.graph, made.constants, { maxLength: 8192 });
+  expect(compiled.plan.kernels.map(({ name }) => name)).toEqual(expect.arrayContaining(["fft_columns", "fft_rows", "fft_columns_inverse"]));
+  const model = await loadCompiled(compiled, { device: await sharedDevice() });
+  expect(errorOf(await model.run(toInputs(compiled, made.inputs), { mode: "convolution" }), outputs)).toBeLessThan(1e-6);
+});
+
 test("grids print and parse, have no streams, and take whole grids only", async () => {
   const made = make({ sizes: [6, 5], taps: [6, 5], B: 1, H: 1, grids: 1 });
   expect(printGraph(parseGraph(printGraph(made.graph)))).toBe(printGraph(made.graph));

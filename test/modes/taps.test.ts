@@ -2,9 +2,11 @@ import { expect, test } from "vitest";
 import { sequence } from "../../src/dsl/index.ts";
 import { compileGraph } from "../../src/compile.ts";
 import { graphBuilder } from "../../src/ir/build.ts";
-import { interpret } from "../../src/ir/interpret.ts";
+import type { Constant } from "../../src/ir/graph.ts";
+import { type GraphState, interpret } from "../../src/ir/interpret.ts";
 import { errorOf, loadCompiled, toInputs } from "../setup/execute.ts";
 import { random } from "../setup/random-graph.ts";
+import { sharedDevice } from "../setup/shared-device.ts";
 
 test.each([1, 16, 17, 18, 40])(
   "a depthwise convolution of %i taps is the same whole, in chunks and step by step; its shader does not grow",
@@ -47,3 +49,37 @@ test.each([1, 16, 17, 18, 40])(
     }
   },
 );
+
+// What the inputs kept add to a push: by direct sums, by an FFT of all of them, in one dispatch or in three, and to pushes longer than the taps.
+test.each([
+  [300, 60, "conv_response"],
+  [300, 180, "fft_line"],
+  [200, 260, "fft_line"],
+  [2100, 90, "fft_columns_inverse"],
+])("a stream resumes a convolution of %i taps by pushes of %i", async (taps, L, kernel) => {
+  const uniform = random(taps + L);
+  const numbers = (...shape: number[]): Constant => ({
+    shape,
+    data: Float64Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => Math.fround(uniform() - 0.5)),
+  });
+  const g = graphBuilder("taps");
+  const [B, H, first] = [2, 2, Math.max(L, taps)];
+  const w = g.param("w", [
+    { name: "H", size: H },
+    { name: "K", size: taps },
+  ]);
+  const graph = g.finish([{ name: "y", value: g.conv(g.input("x", sequence(H).type), w) }]);
+  const constants = new Map([["w", numbers(H, taps)]]);
+  const compiled = await compileGraph(graph, constants, { maxLength: 4096 });
+  expect(compiled.plan.kernels.map(({ name }) => name)).toContain(kernel);
+  const model = await loadCompiled(compiled, { device: await sharedDevice() });
+  const stream = await model.stream({ batch: B });
+  let state: GraphState | undefined;
+  for (const length of [first, L, L]) {
+    const inputs = new Map([["x", numbers(B, length, H)]]);
+    const expected = interpret(graph, constants, inputs, state === undefined ? {} : { state });
+    state = expected.state;
+    // An FFT of P points errs by up to 6e-8 log2(P) |w| |x|, which is about that of the largest of a hundred results.
+    expect(errorOf(await stream.push(toInputs(compiled, inputs)), expected.outputs), `${length}`).toBeLessThan(1e-5);
+  }
+});

@@ -1,6 +1,6 @@
 /** What all ways to convolve share: the node at hand, how a result is finished, the lengths at which ways change. Not a schedule. */
 import type { ConvNode, SsmNode, ValueId } from "../../ir/graph.ts";
-import { add, dim, f32, type KernelBuilder, type KExpr, mul } from "./kit.ts";
+import { add, dim, f32, type KernelBuilder, type KExpr, lt, mul, select } from "./kit.ts";
 import { applyPost, type Coords, elements, type LowerContext, postBytes, type ValueRef, write } from "./schedule.ts";
 
 /** Longest sequence convolved by direct sums. */
@@ -18,13 +18,16 @@ export interface Convolution {
   readonly context: LowerContext;
   /** `[B H L]`, the response of the initial state; absent where that is zero. */
   readonly response: number | undefined;
+  /** Steps after which the response is zero, and not stored; it has no end where absent. */
+  readonly reach?: number;
 }
 
 /** Adds the initial state's response, applies the epilogue, stores. */
-export function finishAt(k: KernelBuilder, job: Convolution, at: Coords, value: KExpr): void {
-  const response =
-    job.response === undefined ? f32(0) : k.load(k.bind(job.response), add(mul(add(mul(at.b, job.channels), at.c), dim("L")), at.l));
-  const total = k.let("y", job.response === undefined ? value : add(value, response));
+export function finishAt(k: KernelBuilder, job: Omit<Convolution, "u" | "taps">, at: Coords, value: KExpr): void {
+  const { response, reach, channels } = job;
+  const stored = (buffer: number): KExpr => k.load(k.bind(buffer), add(mul(add(mul(at.b, channels), at.c), dim("L")), at.l));
+  const reached = (found: KExpr): KExpr => (reach === undefined ? found : select(lt(at.l, reach), found, f32(0)));
+  const total = k.let("y", response === undefined ? value : add(value, reached(stored(response))));
   write(k, job.context.result(job.id), at, applyPost(k, job.node, [total], at, job.context));
 }
 

@@ -5,7 +5,7 @@
  */
 import { bug } from "../../ir/error.ts";
 import { alwaysFits, type Convolution, directUpTo, finishAt, ioBytes, ioMinimum } from "./convolution-job.ts";
-import { emitLarge, emitLargeSpectrum } from "./fft-large.ts";
+import { emitLarge, emitLargeSpectrum, type Large } from "./fft-large.ts";
 import {
   add,
   bitand,
@@ -32,7 +32,32 @@ import { type Coords, elements, flopsOf, groupsOf, type LowerContext, read } fro
 export function emitConvolution(job: Convolution): void {
   emitDirect(job);
   if (job.context.maxLength > directUpTo) emitSingle(job);
-  if (job.context.maxLength > alwaysFits) emitLarge(job, spectrum(job));
+  if (job.context.maxLength > alwaysFits) emitLong(job);
+}
+
+/** What does not fit workgroup memory. */
+const largeOf = ({ context, channels }: Convolution): Large => ({
+  context,
+  channels,
+  points: dim("M"),
+  size: "d.M",
+  when: `d.L>${directUpTo}&&d.M>d.F`,
+});
+
+function emitLong(job: Convolution): void {
+  const { node, u, context } = job;
+  const [b, c] = [group(2), group(1)];
+  const size = elements(node.type, context.entry);
+  emitLarge(largeOf(job), spectrum(job), {
+    count: dim("L"),
+    length: "d.L",
+    rows: "d.B",
+    sample: (k, l) => read(k, u, { b, c, l }),
+    sink: (k, l, value) => finishAt(k, job, { b, c, l }, value),
+    flops: `${flopsOf(node.post)}*${size}`,
+    // The samples were read by the columns forward.
+    bytes: `${ioBytes(job)}-4*${size}`,
+  });
 }
 
 function emitDirect(job: Convolution): void {
@@ -100,7 +125,12 @@ function spectrum(job: Convolution): number {
   const { id, channels, context } = job;
   return context.prepared(`spectrum:${id}`, `d.M>${directUpTo}?${2 * channels}*d.M:0`, (buffer, emit) => {
     emitSpectrum(job, buffer, emit);
-    if (context.maxLength > alwaysFits) emitLargeSpectrum(job, buffer, emit);
+    if (context.maxLength > alwaysFits)
+      emitLargeSpectrum(largeOf(job), buffer, emit, {
+        count: dim("M"),
+        length: "d.L",
+        sample: (k, n) => k.load(k.bind(job.taps), add(mul(group(1), dim("M")), n)),
+      });
   });
 }
 

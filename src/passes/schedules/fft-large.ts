@@ -4,13 +4,11 @@
  * Source: Gentleman and Sande 1966 (the four-step form).
  */
 import { bug } from "../../ir/error.ts";
-import { type Convolution, directUpTo, finishAt, ioBytes } from "./convolution-job.ts";
 import {
   add,
   cmul,
   type Complex,
   conj,
-  dim,
   div,
   f32,
   fma,
@@ -36,13 +34,42 @@ import {
   loadComplex,
   storeComplex,
 } from "./fft.ts";
-import { elements, flopsOf, type LowerContext, read } from "./schedule.ts";
+import type { LowerContext, Size } from "./schedule.ts";
 
-const largeWhen = `d.L>${directUpTo}&&d.M>d.F`;
+/** What is transformed: of every channel as many lines of samples as `rows` says, each by M points. */
+export interface Large {
+  readonly context: LowerContext;
+  readonly channels: number;
+  /** M, in a kernel and as source over `d`. */
+  readonly points: KExpr;
+  readonly size: string;
+  /** M where it is known when compiling: tables and spectra are then the same for all lengths. */
+  readonly fixed?: number;
+  /** When it runs, as source over `d`. */
+  readonly when?: string;
+}
+
+/** Lines of samples. */
+export interface LargeInput {
+  /** Samples of a line, in a kernel and as source over `d`. */
+  readonly count: KExpr;
+  readonly length: Size;
+  /** Lines of one channel, over all sequences; a workgroup finds its own in `group(2)`, its channel in `group(1)`. */
+  readonly rows: Size;
+  readonly sample: (k: KernelBuilder, n: KExpr) => KExpr;
+}
+
+/** Lines of results. */
+export interface LargeOutput extends LargeInput {
+  readonly sink: (k: KernelBuilder, n: KExpr, value: KExpr) => void;
+  /** Of the results, and of what is done to them. */
+  readonly flops: Size;
+  readonly bytes: Size;
+}
 
 /** Column length of a large FFT and its rows', as source over `d`. */
-const columnPoints = "(2**Math.floor(Math.log2(d.M)/2))";
-const rowPoints = "(2**Math.ceil(Math.log2(d.M)/2))";
+const columnPoints = (size: string): string => `(2**Math.floor(Math.log2(${size})/2))`;
+const rowPoints = (size: string): string => `(2**Math.ceil(Math.log2(${size})/2))`;
 /** Entries of the finer of the two root tables whose product is e^{-2 pi i x / 4M}. */
 const fineRoots = 512;
 
@@ -52,17 +79,21 @@ interface LargeTables {
   readonly fine: number;
 }
 
-function largeTables(context: LowerContext): LargeTables {
+/** What only lengths too long for workgroup memory need. */
+const needed = ({ fixed }: Large, source: string): string => (fixed === undefined ? `d.M>d.F?${source}:0` : source);
+
+function largeTables(large: Large): LargeTables {
+  const { context, size, fixed } = large;
   const t = context.table({
     maker: "largeFft",
     tensors: {},
-    options: { fine: fineRoots },
+    options: fixed === undefined ? { fine: fineRoots } : { fine: fineRoots, points: fixed },
     sizes: {
-      columns: `d.M>d.F?2*${columnPoints}:0`,
-      rows: `d.M>d.F?2*${rowPoints}:0`,
-      fine: `d.M>d.F?${2 * fineRoots}+8*d.M/${fineRoots}:0`,
+      columns: needed(large, `2*${columnPoints(size)}`),
+      rows: needed(large, `2*${rowPoints(size)}`),
+      fine: needed(large, `${2 * fineRoots}+8*${size}/${fineRoots}`),
     },
-    perM: true,
+    perM: fixed === undefined,
   });
   return { columns: t["columns"] ?? bug("no table"), rows: t["rows"] ?? bug("no table"), fine: t["fine"] ?? bug("no table") };
 }
@@ -81,26 +112,36 @@ interface ColumnKernel extends FftKernel {
 }
 
 /** A workgroup on several neighbouring columns of the M1 x M2 matrix. */
-function columnKernel(name: string, context: LowerContext): ColumnKernel {
-  const tables = largeTables(context);
+function columnKernel(name: string, large: Large): ColumnKernel {
+  const tables = largeTables(large);
   const fft = fftKernel(name, tables.columns);
   const { k, shape } = fft;
   return {
     ...fft,
     column: k.let("column", add(mul(group(0), shape.columns), shape.column)),
-    rowPoints: k.let("row_points", div(dim("M"), shape.points)),
+    rowPoints: k.let("row_points", div(large.points, shape.points)),
     fine: k.bind(tables.fine),
   };
 }
 
-const columnCount = `Math.min(32,d.F/${columnPoints})`;
-const columnConstants = fftConstants(columnPoints, columnCount);
-const rowConstants = fftConstants(rowPoints, "1");
-/** Entries of the fine table a workgroup of columns reads: a quarter for twiddles, and (of which a quarter are those) for weights. */
-const fineSeen = `Math.min(${fineRoots},${fineRoots / 4}+0.75*${columnCount}*Math.max(1,${fineRoots}/${rowPoints}))`;
-/** Bytes of its tables a workgroup of columns reads. */
-const columnTableBytes = `(8*${fineSeen}+${32 / fineRoots}*d.M+1.75*${columnPoints})`;
-const columnGrid = `${rowPoints}/(${columnCount})`;
+/** Sizes of the kernels of columns and rows, as source over `d`. */
+function shapesOf(size: string): {
+  readonly columns: Readonly<Record<string, string>>;
+  readonly rows: Readonly<Record<string, string>>;
+  /** Workgroups of a line's columns, and the bytes of its tables that each reads. */
+  readonly grid: string;
+  readonly tableBytes: string;
+} {
+  const count = `Math.min(32,d.F/${columnPoints(size)})`;
+  /** Entries of the fine table: a quarter for twiddles, and (of which a quarter are those) for weights. */
+  const fineSeen = `Math.min(${fineRoots},${fineRoots / 4}+0.75*${count}*Math.max(1,${fineRoots}/${rowPoints(size)}))`;
+  return {
+    columns: fftConstants(columnPoints(size), count),
+    rows: fftConstants(rowPoints(size), "1"),
+    grid: `${rowPoints(size)}/(${count})`,
+    tableBytes: `(8*${fineSeen}+${32 / fineRoots}*${size}+1.75*${columnPoints(size)})`,
+  };
+}
 
 /** The frequency stored at position p: its digits in reverse. */
 function frequencyAt(k: KernelBuilder, shape: FftShape, p: KExpr): KExpr {
@@ -119,22 +160,15 @@ function frequencyAt(k: KernelBuilder, shape: FftShape, p: KExpr): KExpr {
 }
 
 /** Columns forward: weighted samples to the scratch matrix, twiddled. */
-function emitColumns(
-  context: LowerContext,
-  emit: LowerContext["emit"],
-  scratch: number,
-  count: KExpr,
-  grid: readonly [number | string, number | string],
-  channels: number,
-  sample: (k: KernelBuilder, n: KExpr) => KExpr,
-): void {
-  const job = columnKernel("fft_columns", context);
+function emitColumns(large: Large, emit: LowerContext["emit"], scratch: number, input: LargeInput): void {
+  const { channels, points, size, when } = large;
+  const job = columnKernel("fft_columns", large);
   const { k, shape, column } = job;
   const out = k.bind(scratch, "read_write");
-  const base = k.let("base", mul(add(mul(group(2), channels), group(1)), dim("M")));
+  const base = k.let("base", mul(add(mul(group(2), channels), group(1)), points));
   const source = (n1: KExpr): Complex => {
     const n = k.let("n", add(mul(n1, job.rowPoints), column));
-    const value = k.let("u", select(lt(n, count), sample(k, min(n, sub(count, 1))), f32(0)));
+    const value = k.let("u", select(lt(n, input.count), input.sample(k, min(n, sub(input.count, 1))), f32(0)));
     const w = fineRoot(k, job.fine, n);
     return { re: mul(w.re, value), im: mul(sub(f32(0), w.im), value) };
   };
@@ -143,29 +177,31 @@ function emitColumns(
     storeComplex(k, out, add(base, add(mul(p, job.rowPoints), column)), k.letComplex("v", cmul(v, twiddle)));
   };
   forwardFft(k, shape, source, job.memory, sink);
-  const rows = `${grid[0]}*${grid[1]}`;
-  const moved = `(4*d.L+8*d.M)*${rows}`;
+  const rows = `${channels}*${input.rows}`;
+  const moved = `(4*${input.length}+8*${size})*${rows}`;
+  const { grid, columns, tableBytes } = shapesOf(size);
   emit({
     built: k.finish(),
-    grid: [columnGrid, grid[0], grid[1]],
-    constants: columnConstants,
-    when: largeWhen,
+    grid: [grid, channels, input.rows],
+    constants: columns,
+    ...(when === undefined ? {} : { when }),
     cost: {
-      flops: `${rows}*(5*d.M*Math.log2(${columnPoints})+14*d.M)`,
-      bytes: `${moved}+${rows}*${columnGrid}*${columnTableBytes}`,
-      minimum: `${moved}+${columnTableBytes}`,
+      flops: `${rows}*(5*${size}*Math.log2(${columnPoints(size)})+14*${size})`,
+      bytes: `${moved}+${rows}*${grid}*${tableBytes}`,
+      minimum: `${moved}+${tableBytes}`,
     },
   });
 }
 
-/** The spectrum `[H M]` of kernels `taps`, in the order `emitLarge` wants. */
-export function emitLargeSpectrum({ taps, channels, context }: Convolution, buffer: number, emit: LowerContext["emit"]): void {
-  const scratch = context.temp(`d.M>d.F?${2 * channels}*d.M:0`);
-  emitColumns(context, emit, scratch, dim("M"), [channels, 1], channels, (k, n) => k.load(k.bind(taps), add(mul(group(1), dim("M")), n)));
-  const { k, shape, memory } = fftKernel("fft_rows_spectrum", largeTables(context).rows);
+/** The spectrum `[H M]` of a kernel a channel, in the order `emitLarge` wants. */
+export function emitLargeSpectrum(large: Large, buffer: number, emit: LowerContext["emit"], taps: Omit<LargeInput, "rows">): void {
+  const { context, channels, points, size, when } = large;
+  const scratch = context.temp(needed(large, `${2 * channels}*${size}`));
+  emitColumns(large, emit, scratch, { ...taps, rows: 1 });
+  const { k, shape, memory } = fftKernel("fft_rows_spectrum", largeTables(large).rows);
   const [from, out] = [k.bind(scratch), k.bind(buffer, "read_write")];
-  const base = k.let("base", add(mul(group(1), dim("M")), mul(group(0), shape.points)));
-  const scale = k.let("scale", div(f32(1), { op: "call", type: "f32", fn: "float", args: [dim("M")] }));
+  const base = k.let("base", add(mul(group(1), points), mul(group(0), shape.points)));
+  const scale = k.let("scale", div(f32(1), { op: "call", type: "f32", fn: "float", args: [points] }));
   forwardFft(
     k,
     shape,
@@ -173,78 +209,78 @@ export function emitLargeSpectrum({ taps, channels, context }: Convolution, buff
     memory,
     (i, v) => storeComplex(k, out, add(base, i), { re: mul(v.re, scale), im: mul(v.im, scale) }),
   );
-  const moved = `${16 * channels}*d.M`;
+  const moved = `${16 * channels}*${size}`;
   emit({
     built: k.finish(),
-    grid: [columnPoints, channels, 1],
-    constants: rowConstants,
-    when: largeWhen,
+    grid: [columnPoints(size), channels, 1],
+    constants: shapesOf(size).rows,
+    ...(when === undefined ? {} : { when }),
     cost: {
-      flops: `${channels}*5*d.M*Math.log2(${rowPoints})`,
-      bytes: `${moved}+${1.75 * channels}*d.M`,
-      minimum: `${moved}+1.75*${rowPoints}`,
+      flops: `${channels}*5*${size}*Math.log2(${rowPoints(size)})`,
+      bytes: `${moved}+${1.75 * channels}*${size}`,
+      minimum: `${moved}+1.75*${rowPoints(size)}`,
     },
   });
 }
 
 /** The convolution in three dispatches: columns, rows with the spectrum, columns back. */
-export function emitLarge(job: Convolution, spectrum: number): void {
-  const { node, channels, u, context } = job;
-  const scratch = context.temp(`d.M>d.F?d.B*${2 * channels}*d.M:0`);
-  emitColumns(context, context.emit, scratch, dim("L"), [channels, "d.B"], channels, (k, l) => read(k, u, { b: group(2), c: group(1), l }));
-  emitLargeRows(job, spectrum, scratch);
-  const columns = columnKernel("fft_columns_inverse", context);
-  const { k, shape, column } = columns;
+export function emitLarge(large: Large, spectrum: number, lines: LargeOutput): void {
+  const { context, channels, points, size, when } = large;
+  const scratch = context.temp(needed(large, `${2 * channels}*${size}*${lines.rows}`));
+  emitColumns(large, context.emit, scratch, lines);
+  emitLargeRows(large, spectrum, scratch, lines.rows);
+  const job = columnKernel("fft_columns_inverse", large);
+  const { k, shape, column } = job;
   const from = k.bind(scratch);
-  const at = { b: group(2), c: group(1) };
-  const base = k.let("base", mul(add(mul(at.b, channels), at.c), dim("M")));
+  const base = k.let("base", mul(add(mul(group(2), channels), group(1)), points));
   const source = (p: KExpr): Complex => {
-    const twiddle = fineRoot(k, columns.fine, mul(mul(column, frequencyAt(k, shape, p)), 4));
-    return cmul(k.letComplex("v", loadComplex(k, from, add(base, add(mul(p, columns.rowPoints), column)))), conj(twiddle));
+    const twiddle = fineRoot(k, job.fine, mul(mul(column, frequencyAt(k, shape, p)), 4));
+    return cmul(k.letComplex("v", loadComplex(k, from, add(base, add(mul(p, job.rowPoints), column)))), conj(twiddle));
   };
   const sink = (n1: KExpr, v: Complex): void => {
-    const n = k.let("n", add(mul(n1, columns.rowPoints), column));
-    k.if(lt(n, dim("L")), () => {
-      const w = fineRoot(k, columns.fine, n);
-      finishAt(k, job, { ...at, l: n }, sub(mul(w.re, v.re), mul(w.im, v.im)));
+    const n = k.let("n", add(mul(n1, job.rowPoints), column));
+    k.if(lt(n, lines.count), () => {
+      const w = fineRoot(k, job.fine, n);
+      lines.sink(k, n, sub(mul(w.re, v.re), mul(w.im, v.im)));
     });
   };
-  inverseFft(k, shape, source, columns.memory, sink);
-  // The samples were read by the columns forward.
-  const moved = `${8 * channels}*d.M*d.B+${ioBytes(job)}-4*${elements(node.type, context.entry)}`;
+  inverseFft(k, shape, source, job.memory, sink);
+  const rows = `${channels}*${lines.rows}`;
+  const moved = `8*${size}*${rows}+${lines.bytes}`;
+  const { grid, columns, tableBytes } = shapesOf(size);
   context.emit({
     built: k.finish(),
-    grid: [columnGrid, channels, "d.B"],
-    constants: columnConstants,
-    when: largeWhen,
+    grid: [grid, channels, lines.rows],
+    constants: columns,
+    ...(when === undefined ? {} : { when }),
     cost: {
-      flops: `d.B*${channels}*(5*d.M*Math.log2(${columnPoints})+14*d.M)+${flopsOf(node.post)}*${elements(node.type, context.entry)}`,
-      bytes: `${moved}+d.B*${channels}*${columnGrid}*${columnTableBytes}`,
-      minimum: `${moved}+${columnTableBytes}`,
+      flops: `${rows}*(5*${size}*Math.log2(${columnPoints(size)})+14*${size})+${lines.flops}`,
+      bytes: `${moved}+${rows}*${grid}*${tableBytes}`,
+      minimum: `${moved}+${tableBytes}`,
     },
   });
 }
 
-function emitLargeRows(job: Convolution, spectrum: number, scratch: number): void {
-  const { channels, context } = job;
-  const { k, shape, memory } = fftKernel("fft_rows", largeTables(context).rows);
+function emitLargeRows(large: Large, spectrum: number, scratch: number, rows: Size): void {
+  const { context, channels, points, size, when } = large;
+  const { k, shape, memory } = fftKernel("fft_rows", largeTables(large).rows);
   const [data, spectrumName] = [k.bind(scratch, "read_write"), k.bind(spectrum)];
   const row = k.let("row", mul(group(0), shape.points));
-  const base = k.let("base", add(mul(add(mul(group(2), channels), group(1)), dim("M")), row));
-  const spectrumBase = k.let("spectrum_base", add(mul(group(1), dim("M")), row));
+  const base = k.let("base", add(mul(add(mul(group(2), channels), group(1)), points), row));
+  const spectrumBase = k.let("spectrum_base", add(mul(group(1), points), row));
   const load = (i: KExpr): Complex => loadComplex(k, data, add(base, i));
   const store = (i: KExpr, v: Complex): void => storeComplex(k, data, add(base, i), v);
   convolveFft(k, shape, load, memory, store, (i, v) => cmul(v, k.letComplex("s", loadComplex(k, spectrumName, add(spectrumBase, i)))));
-  const moved = `${16 * channels}*d.M*d.B`;
+  const moved = `${16 * channels}*${size}*${rows}`;
   context.emit({
     built: k.finish(),
-    grid: [columnPoints, channels, "d.B"],
-    constants: rowConstants,
-    when: largeWhen,
+    grid: [columnPoints(size), channels, rows],
+    constants: shapesOf(size).rows,
+    ...(when === undefined ? {} : { when }),
     cost: {
-      flops: `d.B*${channels}*(10*d.M*Math.log2(${rowPoints})+6*d.M)`,
-      bytes: `${moved}+${9.75 * channels}*d.M*d.B`,
-      minimum: `${moved}+${8 * channels}*d.M+1.75*${rowPoints}`,
+      flops: `${rows}*${channels}*(10*${size}*Math.log2(${rowPoints(size)})+6*${size})`,
+      bytes: `${moved}+${9.75 * channels}*${size}*${rows}`,
+      minimum: `${moved}+${8 * channels}*${size}+1.75*${rowPoints(size)}`,
     },
   });
 }
