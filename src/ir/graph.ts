@@ -392,7 +392,7 @@ export function ownArity(node: AnchorNode): number {
 }
 
 /** Whether a model can run step by step: nothing reads later inputs, or a grid that is not there yet. */
-export const isCausal = (graph: Graph): boolean => graph.nodes.every((node) => !readsAhead(node) && axisOf(node) === undefined);
+export const isCausal = (graph: Graph): boolean => !graph.nodes.some(readsAhead);
 
 /** Whether what a node gives at a time step depends on later ones. */
 export const readsAhead = (node: Node): boolean => node.op === "reverse" || node.op === "lowpass";

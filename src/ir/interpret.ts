@@ -68,7 +68,7 @@ export type SystemEvaluator = (
  * - diagonal and dplr ssm `[B][2 n + (0: real, 1: imaginary)][H]`: x_n after the last step
  * - dense ssm `[B][n][H]`: x_n after the last step; of a family with M inputs `[B][n][H/M]`; scaled ssm: x_n / sqrt(2 n + 1)
  * - ssm of a family that is one system of all channels `[B][2 n + (0: real, 1: imaginary)]`: x_n after the last step
- * - conv `[B][K-1][H]`: the last K-1 inputs, oldest first
+ * - conv `[B][K-1][H]`: the last K-1 inputs, oldest first; along an axis `[B][R][H]`, R = (min(K, size) - 1) stride: that of step l in row l mod R
  * - attention `[B][n][keys, values]`: those of the steps so far, of a window its last ones, keys turned to their places
  * - pool `[B][H]`: mean: the running sum; max: the running maximum; last, first: that value; of several steps `[B][steps][H]`:
  *   step t at t mod steps
@@ -189,8 +189,10 @@ function anchor(run: Run, node: AnchorNode, id: ValueId, args: readonly Value[])
       run.after.set(id, node.steps === undefined ? pool(span, x, y, node.kind, before) : poolSteps(span, x, y, node, before));
       break;
     case "conv":
-      if (node.axis === undefined) run.after.set(id, conv(span, x, at(args, 1), y, before));
-      else convAlong(x, at(args, 1), y, node.axis);
+      run.after.set(
+        id,
+        node.axis === undefined ? conv(span, x, at(args, 1), y, before) : convAlong(span, x, at(args, 1), y, node.axis, before),
+      );
       break;
     case "attention":
       run.after.set(id, attention(span, node, { q: x, k: at(args, 1), v: at(args, 2) }, y, before));
@@ -212,7 +214,7 @@ function anchor(run: Run, node: AnchorNode, id: ValueId, args: readonly Value[])
       }
       const system = discreteSystem(run, node, args);
       if (system.structure === "fir" && system.axis !== undefined) {
-        convAlong(x, system.taps, y, system.axis);
+        run.after.set(id, convAlong(span, x, system.taps, y, system.axis, before));
         break;
       }
       run.after.set(id, recurrence(span, system, x, y, before));

@@ -179,20 +179,36 @@ export function conv(span: Span, x: Value, w: Constant, y: Value, before: Float6
   return state;
 }
 
-/** y_i = sum_k w[k] x_{i-K+1+k} along every line of an axis by itself. */
-export function convAlong(x: Value, w: Constant, y: Value, { size, stride }: Axis): void {
-  const [B = 0, L = 0, H = 0] = x.shape;
-  const K = w.shape[1] ?? 0;
-  if (L % (size * stride) !== 0) bug(`${L} time steps are no grids of ${size * stride}`);
-  for (let row = 0; row < B * L; row++) {
-    const place = Math.floor((row % L) / stride) % size;
-    for (let h = 0; h < H; h++) {
-      let sum = 0;
-      for (let back = 0; back <= Math.min(place, K - 1); back++)
-        sum += num(w.data, h * K + K - 1 - back) * num(x.data, (row - back * stride) * H + h);
-      y.data[row * H + h] = sum;
+/**
+ * y_l = sum_k w[K-1-k] x[l - k stride] along each line of a grid, over the k up to the place of step l on it. Gives the steps that later ones of
+ * their lines may meet: the step at l in row l mod R of `[B R H]`, R = (min(K, size) - 1) stride.
+ */
+export function convAlong(
+  span: Span,
+  x: Value,
+  w: Constant,
+  y: Value,
+  { size, stride }: Axis,
+  before: Float64Array | undefined,
+): Float64Array {
+  const { B, L, position } = span;
+  const [H = 0, K = 1] = w.shape;
+  const R = (Math.min(K, size) - 1) * stride;
+  const state = before?.slice() ?? new Float64Array(B * R * H);
+  for (let b = 0; b < B; b++) {
+    for (let t = 0; t < L; t++) {
+      const place = Math.floor((position + t) / stride) % size;
+      const kept = (back: number): number => (b * R + ((position + t - back * stride) % R)) * H;
+      for (let h = 0; h < H; h++) {
+        const input = num(x.data, (b * L + t) * H + h);
+        let sum = num(w.data, h * K + K - 1) * input;
+        for (let back = 1; back <= Math.min(place, K - 1); back++) sum += num(w.data, h * K + K - 1 - back) * num(state, kept(back) + h);
+        y.data[(b * L + t) * H + h] = sum;
+        if (R > 0) state[kept(0) + h] = input;
+      }
     }
   }
+  return state;
 }
 
 /** Rows of the table; throws for an id that is none. */

@@ -25,7 +25,8 @@ const meanOf = (count: number): Expr =>
   );
 
 /**
- * The convolution of every feature of a grid with its N-dimensional kernel, and D u. Needs whole grids: no streams.
+ * The convolution of every feature of a grid with its N-dimensional kernel, and D u. Whole sequences are whole grids. In one direction every place
+ * of a grid is reached from earlier steps only, so that it streams; in both it does not.
  * Shapes, for H features of c = `channels` outputs and tensor rank r: `D` `[c H]`; `kernel.<axis>.C` `[r c H N/2 2]` (`[2 r c ..]` in both
  * directions), and the other parameters of `s4` but D under `kernel.<axis>`. The result lies output by output.
  * Source: Nguyen et al., S4ND, 2022 (2210.06583), section 3; names of state-spaces/s4, src/models/sequence/modules/s4nd.py.

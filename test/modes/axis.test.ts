@@ -4,10 +4,10 @@ import { sequence } from "../../src/dsl/index.ts";
 import { compileGraph } from "../../src/compile.ts";
 import { graphBuilder } from "../../src/ir/build.ts";
 import type { Constant, Constants, Graph } from "../../src/ir/graph.ts";
-import { interpret } from "../../src/ir/interpret.ts";
+import { emptyState, interpret } from "../../src/ir/interpret.ts";
 import { parseGraph } from "../../src/ir/parse.ts";
 import { printGraph } from "../../src/ir/print.ts";
-import { InputError, StreamError } from "../../src/runtime/errors.ts";
+import { InputError } from "../../src/runtime/errors.ts";
 import { SimulatedModel } from "../kernels/program.ts";
 import { errorOf, loadCompiled, toInputs } from "../setup/execute.ts";
 import { random } from "../setup/random-graph.ts";
@@ -105,11 +105,41 @@ test("an axis of more places than a workgroup has memory for is convolved by an 
   expect(errorOf(await model.run(toInputs(compiled, made.inputs), { mode: "convolution" }), outputs)).toBeLessThan(1e-6);
 });
 
-test("grids print and parse, have no streams, and take whole grids only", async () => {
+test("grids print and parse, and whole sequences are whole grids", async () => {
   const made = make({ sizes: [6, 5], taps: [6, 5], B: 1, H: 1, grids: 1 });
   expect(printGraph(parseGraph(printGraph(made.graph)))).toBe(printGraph(made.graph));
   const model = await loadCompiled(await compileGraph(made.graph, made.constants, { maxLength: 64 }), { device: await sharedDevice() });
-  expect(model.info).toMatchObject({ period: 30, modes: ["convolution"] });
-  await expect(model.stream()).rejects.toThrow(StreamError);
+  expect(model.info).toMatchObject({ period: 30, modes: ["convolution", "recurrence"] });
   await expect(model.run({ x: new Float32Array(29) })).rejects.toThrow(InputError);
+});
+
+test.each([
+  [{ sizes: [6, 5], taps: [6, 5], B: 2, H: 3, grids: 4 }, [1, 5, 10, 14, 60, 7, 23]],
+  [{ sizes: [3, 4, 5], taps: [2, 7, 3], B: 1, H: 2, grids: 3 }, [59, 2, 119]],
+  [{ sizes: [4, 1, 3], taps: [1, 1, 3], B: 2, H: 1, grids: 2 }, [3, 21]],
+] as const)("a stream of grids, %j, takes pieces of any length: %j", async (grid, pieces) => {
+  const made = make(grid);
+  const [B, L, H] = made.inputs.get("x")?.shape ?? [];
+  const { outputs } = interpret(made.graph, made.constants, made.inputs);
+  const compiled = await compileGraph(made.graph, made.constants, { maxLength: 256 });
+  const model = await loadCompiled(compiled, { device: await sharedDevice() });
+  expect(errorOf(await model.run(toInputs(compiled, made.inputs), { mode: "recurrence" }), outputs)).toBeLessThan(1e-6);
+  const stream = await model.stream({ batch: B ?? 0 });
+  const cut = ({ data }: Constant, from: number, to: number): Constant => ({
+    shape: [B ?? 0, to - from, H ?? 0],
+    data: Float64Array.from({ length: (B ?? 0) * (to - from) * (H ?? 0) }, (_, i) => {
+      const size = (to - from) * (H ?? 0);
+      return data[Math.floor(i / size) * (L ?? 0) * (H ?? 0) + from * (H ?? 0) + (i % size)] ?? NaN;
+    }),
+  });
+  let [from, state] = [0, emptyState];
+  for (const length of pieces) {
+    const piece = new Map([...made.inputs].map(([name, x]) => [name, cut(x, from, from + length)]));
+    const expected = new Map([...outputs].map(([name, y]) => [name, cut(y, from, from + length)]));
+    const inPieces = interpret(made.graph, made.constants, piece, { state });
+    inPieces.outputs.get("y")?.data.forEach((y, i) => expect(Math.abs(y - (expected.get("y")?.data[i] ?? NaN))).toBeLessThan(1e-12));
+    expect(errorOf(await stream.push(toInputs(compiled, piece)), expected), `${from} to ${from + length}`).toBeLessThan(1e-6);
+    [from, state] = [from + length, inPieces.state];
+  }
+  expect(from).toBe(L);
 });

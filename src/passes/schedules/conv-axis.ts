@@ -1,6 +1,7 @@
 /**
- * Convolution along an axis of a grid that a sequence holds: every line of it by itself, from zeros. Whole grids only. Direct
- * sums along short axes, a lane an element; along long ones an FFT of each line (`conv-lines.ts`).
+ * Convolution along an axis of a grid that a sequence holds: every line of it by itself, from zeros. Whole grids by direct
+ * sums along short axes, a lane an element; along long ones by an FFT of each line (`conv-lines.ts`). A stream that is given whole grids does the
+ * same, from nothing; one step has a lane a channel, and a ring of the inputs that later steps of their lines may meet.
  */
 import { bug } from "../../ir/error.ts";
 import type { Axis, ConvNode } from "../../ir/graph.ts";
@@ -8,13 +9,16 @@ import { tapsOf } from "./conv.ts";
 import { emitLines, type LineAt } from "./conv-lines.ts";
 import { directUpTo, finishAt, ioBytes } from "./convolution-job.ts";
 import { everyElement } from "./elements.ts";
-import { add, dim, div, f32, fma, type KExpr, min, mod, mul, sub } from "./kit.ts";
+import { add, dim, div, f32, fma, kernelBuilder, type KExpr, lt, min, mod, mul, sub } from "./kit.ts";
 import {
   applyPost,
   channelsOf,
   type Coords,
   elements,
+  flatGrid,
+  flatLane,
   flopsOf,
+  groupsOf,
   type LowerContext,
   read,
   schedule,
@@ -100,11 +104,61 @@ function lowerFft(node: ConvNode, id: number, axis: Axis, context: LowerContext)
   });
 }
 
+function lowerStep(node: ConvNode, id: number, axis: Axis, context: LowerContext): void {
+  const { weight, taps } = tapsOf(node, context);
+  const channels = channelsOf(node.type);
+  const { size, stride } = axis;
+  const reached = Math.min(taps, size);
+  const ring = (reached - 1) * stride;
+  const u = context.value(node.args[0] ?? bug("conv"));
+  const k = kernelBuilder("conv_axis_step", 64);
+  const w = k.bind(context.weight(weight));
+  const i = k.let("i", flatLane(64));
+  k.if(lt(i, mul(dim("B"), channels)), () => {
+    const at: Coords = { b: k.let("b", div(i, channels)), c: k.let("c", mod(i, channels)), l: dim("t") };
+    const newest = k.let("newest", read(k, u, at));
+    const last = k.let("last", add(mul(at.c, taps), taps - 1));
+    const sum = k.var("sum", mul(k.load(w, last), newest));
+    if (ring > 0) {
+      const kept = k.bind(context.state(id, `d.B*${ring * channels}`), "read_write");
+      const row = (step: KExpr): KExpr => add(mul(add(mul(at.b, ring), mod(step, ring)), channels), at.c);
+      const place = k.let("place", mod(div(dim("pos"), stride), size));
+      k.for("back", 1, min(add(place, 1), reached), (back) =>
+        k.assign(sum, fma(k.load(w, sub(last, back)), k.load(kept, row(sub(dim("pos"), mul(back, stride)))), sum)),
+      );
+      k.store(kept, row(dim("pos")), newest);
+    }
+    write(k, context.result(id), at, applyPost(k, node, [sum], at, context));
+  });
+  const count = elements(node.type, context.entry);
+  /** Of a place of the line, in the mean. */
+  const products = reached - (reached * (reached - 1)) / (2 * size);
+  const moved = `${ioBytes({ node, response: undefined, context })}+${4 * products}*${count}`;
+  context.emit({
+    built: k.finish(),
+    grid: flatGrid(groupsOf(count, 64)),
+    cost: {
+      flops: `${2 * products + flopsOf(node.post)}*${count}`,
+      bytes: `${moved}+${4 * products}*${count}`,
+      minimum: `${moved}+${4 * products * channels}`,
+      serial: reached,
+    },
+  });
+}
+
+export const convAxisStep: Schedule = schedule<ConvNode>({
+  name: "conv-axis-step",
+  doc: "one step along an axis of a grid: a lane a channel, and a ring of the inputs kept",
+  op: "conv",
+  applies: (node, _, context) => node.axis !== undefined && context.entry === "step",
+  lower: (node, id, context) => lowerStep(node, id, node.axis ?? bug("no axis"), context),
+});
+
 export const convAxis: Schedule = schedule<ConvNode>({
   name: "conv-axis",
   doc: "along an axis of a grid: direct sums, or along long ones an FFT a line",
   op: "conv",
-  applies: (node, _, context) => node.axis !== undefined && context.entry === "whole",
+  applies: (node, _, context) => node.axis !== undefined && context.entry !== "step",
   lower: (node, id, context) => {
     const axis = node.axis ?? bug("no axis");
     (axis.size > directUpTo ? lowerFft : lowerDirect)(node, id, axis, context);

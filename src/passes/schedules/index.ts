@@ -1,7 +1,7 @@
 /** Every kernel schedule. A node takes the first that applies to it; a new one is a file and a line here. */
 import { attentionSchedule } from "./attention.ts";
 import { cumulateSchedule, repeatSchedule, rotateSchedule } from "./channels.ts";
-import { convAxis } from "./conv-axis.ts";
+import { convAxis, convAxisStep } from "./conv-axis.ts";
 import { convLong } from "./conv-long.ts";
 import { convSchedule, convStep } from "./conv.ts";
 import { embedSchedule } from "./embed.ts";
@@ -38,6 +38,7 @@ export const schedules: readonly Schedule[] = [
   attentionSchedule,
   embedSchedule,
   convAxis,
+  convAxisStep,
   convLong,
   convSchedule,
   convStep,
