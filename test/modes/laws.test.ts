@@ -45,9 +45,10 @@ test("causality: what comes later changes nothing before", { timeout: 300_000 },
     fc.asyncProperty(arbitraryCase(400), fc.nat(1000), (c, cut) =>
       inEveryMode(c, async (run, mode) => {
         const u = noise(c.L * c.H, c.seed);
-        const at = (cut % c.L) * c.H;
-        const changed = u.map((v, i) => (i < at ? v : -v));
-        expectClose((await run(changed)).slice(0, at), (await run(u)).slice(0, at), mode);
+        const steps = cut % c.L;
+        const changed = u.map((v, i) => (i < steps * c.H ? v : -v));
+        const before = (y: Float32Array): Float32Array => y.slice(0, (steps * y.length) / c.L);
+        expectClose(before(await run(changed)), before(await run(u)), mode);
       }),
     ),
     cases,
@@ -73,7 +74,8 @@ test("linearity: the response to a sum is the sum of the responses", { timeout: 
 );
 
 test("a larger step equals smaller steps over a held input (zoh)", { timeout: 300_000 }, async () => {
-  const zoh = arbitraryCase(120).map((c): SsmCase => ({ ...c, discretization: "zoh", logDelta: Math.min(c.logDelta, -0.6) }));
+  // Four times the largest step size of a channel, 10^0.2 times that of the case, is still below 1, where cases cut it off.
+  const zoh = arbitraryCase(120).map((c): SsmCase => ({ ...c, discretization: "zoh", logDelta: Math.min(c.logDelta, -0.81) }));
   await fc.assert(
     fc.asyncProperty(zoh, fc.integer({ min: 2, max: 4 }), async (c, times) => {
       const u = noise(c.L * c.H, c.seed);
@@ -81,9 +83,10 @@ test("a larger step equals smaller steps over a held input (zoh)", { timeout: 30
       const fine = new Map<Mode, Float32Array>();
       await inEveryMode(c, async (run, mode) => {
         const y = await run(held);
+        const width = y.length / (c.L * times);
         fine.set(
           mode,
-          u.map((_, i) => y[(Math.floor(i / c.H) * times + times - 1) * c.H + (i % c.H)] ?? NaN),
+          Float32Array.from({ length: c.L * width }, (_, i) => y[(Math.floor(i / width) * times + times - 1) * width + (i % width)] ?? NaN),
         );
       });
       await inEveryMode({ ...c, logDelta: c.logDelta + Math.log10(times) }, async (run, mode) => {
