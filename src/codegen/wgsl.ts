@@ -67,8 +67,11 @@ const turn = `fn r_turn(x: f32, quarter: i32) -> f32 {
   return select(v, -v, (q & 2) == 2);
 }`;
 
+/** A function, or the same of four numbers. */
+type Helper = KFn | "exp4";
+
 /** Functions WGSL lacks, or promises too little for; emitted before the entry point of kernels that use them. */
-const helpers: Partial<Record<KFn, readonly string[]>> = {
+const helpers: Partial<Record<Helper, readonly string[]>> = {
   sigmoid: ["fn r_sigmoid(x: f32) -> f32 { let e = exp(-abs(x)); return select(e, 1.0, x >= 0.0) / (1.0 + e); }"],
   /** log(1 + t) = 2 atanh(t / (2 + t)), by its series: a step size of e^-16 keeps its digits. */
   softplus: [
@@ -81,6 +84,7 @@ const helpers: Partial<Record<KFn, readonly string[]>> = {
   ],
   /** WGSL leaves open what its own make of NaN, and of logarithms of 0 and below. */
   exp: ["fn r_exp(x: f32) -> f32 { return select(x, exp(x), x == x); }"],
+  exp4: ["fn r_exp4(x: vec4f) -> vec4f { return select(x, exp(x), x == x); }"],
   log: ["fn r_log(x: f32) -> f32 { return select(select(sqrt(x), -1.0 / abs(x), x == 0.0), log(x), x > 0.0); }"],
   sin: [turn, "fn r_sin(x: f32) -> f32 { return r_turn(x, 0); }"],
   cos: [turn, "fn r_cos(x: f32) -> f32 { return r_turn(x, 1); }"],
@@ -161,6 +165,14 @@ function literal(type: KType, value: number): string {
   }
 }
 
+/** The helper that a call needs: one of four numbers at once has a helper of its own. */
+function helperOf(fn: KFn, type: KType): Helper | undefined {
+  if (fn === "half") return type === "vec4f" ? fn : undefined;
+  if (helpers[fn] === undefined) return undefined;
+  if (type !== "vec4f") return fn;
+  return fn === "exp" ? "exp4" : bug(`${fn} of four numbers at once`);
+}
+
 function printCall(fn: KFn, type: KType, args: readonly KExpr[]): Text {
   const parts = args.map((e) => (type === "vec4u" && e.type === "u32" ? atom(`vec4u(${print(e).text})`) : print(e)));
   const operator = infix[fn];
@@ -177,10 +189,14 @@ function printCall(fn: KFn, type: KType, args: readonly KExpr[]): Text {
       return atom(`${type}(${list[0]})`);
     case "uint":
       return atom(`u32(${list[0]})`);
+    case "four":
+      return atom(`vec4f(${list.join(", ")})`);
     case "half":
       return atom(type === "vec4f" ? `r_half(${list[0]})` : `unpack2x16float(${list[0]}).x`);
-    default:
-      return atom(`${helpers[fn] === undefined ? (named[fn] ?? fn) : `r_${fn}`}(${list.join(", ")})`);
+    default: {
+      const helper = helperOf(fn, type);
+      return atom(`${helper === undefined ? (named[fn] ?? fn) : `r_${helper}`}(${list.join(", ")})`);
+    }
   }
 }
 
@@ -242,10 +258,11 @@ function statement(s: KStmt, pad: string): string {
   }
 }
 
-function usedFns(body: readonly KStmt[], into: Set<KFn>): Set<KFn> {
+function usedHelpers(body: readonly KStmt[], into: Set<Helper>): Set<Helper> {
   const expr = (e: KExpr): void => {
     if (e.op === "call") {
-      into.add(e.fn);
+      const helper = helperOf(e.fn, e.type);
+      if (helper !== undefined) into.add(helper);
       e.args.forEach(expr);
     } else if (e.op === "load" || e.op === "shared" || e.op === "element") expr(e.index);
   };
@@ -255,12 +272,12 @@ function usedFns(body: readonly KStmt[], into: Set<KFn>): Set<KFn> {
     if (s.op === "for") {
       expr(s.from);
       expr(s.to);
-      usedFns(s.body, into);
+      usedHelpers(s.body, into);
     }
     if (s.op === "if") {
       expr(s.cond);
-      usedFns(s.then, into);
-      usedFns(s.otherwise, into);
+      usedHelpers(s.then, into);
+      usedHelpers(s.otherwise, into);
     }
   }
   return into;
@@ -268,14 +285,14 @@ function usedFns(body: readonly KStmt[], into: Set<KFn>): Set<KFn> {
 
 /** One WGSL module with the entry point `main`: binding 0 is the uniform of run-time sizes, the buffers follow. */
 export function emitWgsl(kernel: Kernel): string {
-  const used = usedFns(kernel.body, new Set());
+  const used = usedHelpers(kernel.body, new Set());
   const lines = [
     "struct Dims { B: u32, L: u32, t: u32, pos: u32, M: u32 }",
     "@group(0) @binding(0) var<uniform> d: Dims;",
     ...kernel.buffers.map((b, i) => `@group(0) @binding(${i + 1}) var<storage, ${b.access}> ${b.name}: array<${b.type}>;`),
     ...kernel.overrides.map((o) => `override ${o.name}: u32 = ${o.value}u;`),
     ...kernel.shared.map((s) => `var<workgroup> ${s.name}: array<${wgslType[s.type]}, ${print(s.size).text}>;`),
-    ...new Set([...used].flatMap((fn) => helpers[fn] ?? [])),
+    ...new Set([...used].flatMap((helper) => helpers[helper] ?? [])),
     `@compute @workgroup_size(${print(kernel.lanes).text})`,
     "fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: vec3u) {",
   ];

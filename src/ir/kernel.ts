@@ -29,9 +29,22 @@ export type KExpr =
 /**
  * Scalar functions on f32, and integer arithmetic on u32 modulo 2^32 (`mod`, `shl`, ...); `float` and `uint` convert, `half`
  * reads the low 16 bits as a half, `bits` and `frombits` give the u32 of the same bits as an f32 and back. Of four words with
- * one, that one stands for four.
+ * one, that one stands for four; `four` puts as many f32 side by side.
  */
-export type KFn = ScalarFn | "mod" | "shl" | "shr" | "bitand" | "bitor" | "bitxor" | "float" | "uint" | "half" | "bits" | "frombits";
+export type KFn =
+  | ScalarFn
+  | "mod"
+  | "shl"
+  | "shr"
+  | "bitand"
+  | "bitor"
+  | "bitxor"
+  | "float"
+  | "uint"
+  | "half"
+  | "bits"
+  | "frombits"
+  | "four";
 
 export type KStmt =
   | { readonly op: "let"; readonly name: string; readonly value: KExpr }

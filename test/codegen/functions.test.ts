@@ -4,10 +4,12 @@
  * own add the error of their fits.
  */
 import { describe, expect, test } from "vitest";
+import { emitWgsl } from "../../src/codegen/wgsl.ts";
 import { compileGraph } from "../../src/compile.ts";
 import { evaluatePlan } from "../../src/codegen/plan-source.ts";
 import { graphBuilder } from "../../src/ir/build.ts";
 import { arg, call, constant, type Expr, evalExpr, type ScalarFn, scalarDef, scalarFns } from "../../src/ir/expr.ts";
+import * as kit from "../../src/passes/schedules/kit.ts";
 import { loadPlan } from "../setup/execute.ts";
 import { sharedDevice } from "../setup/shared-device.ts";
 
@@ -166,4 +168,41 @@ describe("at the ends of numbers", () => {
     );
     expect(values.map(([v]) => v)).toEqual([Infinity, -Infinity, NaN, -0]);
   });
+});
+
+/** exp of numbers, four at once. */
+async function expOfFour(numbers: readonly number[]): Promise<readonly number[]> {
+  const k = kit.kernelBuilder("four", 1);
+  const [from, to] = [k.bind(0), k.bind(1, "read_write")];
+  const first = k.let("first", kit.mul(kit.group(0), 4));
+  const four = kit.joined([0, 1, 2, 3].map((i) => k.load(from, kit.add(first, i))));
+  kit.components(k.let("y", kit.unary("exp", four))).forEach((y, i) => k.store(to, kit.add(first, i), y));
+  const device = await sharedDevice();
+  const module = device.createShaderModule({ code: emitWgsl(k.finish().kernel) });
+  const pipeline = await device.createComputePipelineAsync({ layout: "auto", compute: { module, entryPoint: "main" } });
+  const size = 4 * numbers.length;
+  const [input, output, copy] = [0x88, 0x84, 0x9].map((usage) => device.createBuffer({ size, usage }));
+  if (!input || !output || !copy) throw new Error("no buffers");
+  device.queue.writeBuffer(input, 0, Float32Array.from(numbers));
+  const entries = [input, output].map((buffer, i) => ({ binding: i + 1, resource: { buffer } }));
+  const encoder = device.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
+  pass.dispatchWorkgroups(numbers.length / 4);
+  pass.end();
+  encoder.copyBufferToBuffer(output, 0, copy, 0, size);
+  device.queue.submit([encoder.finish()]);
+  await copy.mapAsync(1);
+  const results = [...new Float32Array(copy.getMappedRange())];
+  [input, output, copy].forEach((buffer) => buffer.destroy());
+  return results;
+}
+
+test("exp of four numbers at once is that of each, at the ends and of NaN too", async () => {
+  const at = [...reals, NaN, 89, -200, Infinity, -Infinity];
+  const padded = [...at, ...Array.from({ length: -at.length & 3 }, () => 0)];
+  const values = await expOfFour(padded);
+  const one = await onDevice(callOf("exp"), alone(padded));
+  expect(values).toEqual([...one]);
 });

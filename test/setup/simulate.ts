@@ -164,6 +164,7 @@ class Simulation {
           return this.#read(e.op === "load" ? e.buffer : e.array, (lane) => 4 * index(lane) + i);
         }
         case "call": {
+          if (e.fn === "four") return this.#value(e.args[i] ?? fail("no part"), scope);
           const values = e.args.map((arg) => this.#values(arg, scope)).map((parts) => parts[i] ?? parts[0] ?? fail("no value"));
           return evaluateCall(this.#counts, e.fn, partOf(e.type), partOf(e.args[0]?.type ?? e.type), values);
         }

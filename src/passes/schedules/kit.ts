@@ -114,6 +114,9 @@ export const rounded = (a: KExpr): KExpr => fromBits(binary("bitor", bits(a), sh
 export const binade = (a: KExpr): KExpr => fromBits(bitand(bits(a), 0x7f800000));
 export const select = (cond: KExpr, a: KExpr, b: KExpr): KExpr => ({ op: "call", type: a.type, fn: "select", args: [cond, a, b] });
 export const unary = (fn: KFn, a: KExpr): KExpr => ({ op: "call", type: a.type, fn, args: [a] });
+/** Values side by side: a `vec4f` of four, one as it is. */
+export const joined = (values: readonly KExpr[]): KExpr =>
+  values.length === 1 ? (values[0] ?? bug("no value")) : { op: "call", type: "vec4f", fn: "four", args: values };
 /** The four numbers of a `vec4f` variable. */
 export function components(vector: KExpr): readonly KExpr[] {
   const of = vector.op === "var" ? vector.name : bug("only a variable has components");

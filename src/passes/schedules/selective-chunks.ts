@@ -65,7 +65,7 @@ function reduce(s: Selective, { ends, sums }: Ends, context: LowerContext): void
     };
     const begin = k.let("begin", mul(chunk, steps));
     const end = min(add(begin, steps), dim("L"));
-    k.for("l", begin, end, (l) => void advance(k, s, { b, l }, [{ place, state: own }], { reads: false, onDecay }));
+    k.for("l", begin, end, (l) => void advance(k, s, { b, l }, { place, state: own }, { reads: false, onDecay }));
     const first = k.let("first", add(mul(b, chunksHere()), chunk));
     own.each((n) => k.store(endsBuffer, stateIndex(s, first, n, column), own.get(n)));
     if (sum !== undefined) k.store(sumsBuffer, add(mul(first, s.columns), column), sum);
@@ -140,7 +140,7 @@ function apply(s: Selective, node: SsmNode, id: ValueId, { ends }: Ends, context
     own.each((n) => own.set(n, start.get(n)));
     const begin = k.let("begin", mul(chunk, steps));
     k.for("l", begin, min(add(begin, steps), dim("L")), (l) => {
-      const [results = []] = advance(k, s, { b, l }, [{ place, state: own }], { reads: true });
+      const results = advance(k, s, { b, l }, { place, state: own }, { reads: true });
       writeResults(k, s, node, id, { b, l }, place, results, context);
     });
   });

@@ -5,12 +5,12 @@
 import type { SsmNode, ValueId } from "../../ir/graph.ts";
 import { bug } from "../../ir/error.ts";
 import { add, dim, group, kernelBuilder, type KernelBuilder, type KExpr, lane, lt, mul } from "./kit.ts";
+import { numberOf } from "./product.ts";
 import { applyPost, type Coords, flopsOf, groupsOf, type LowerContext, schedule, type Schedule, write } from "./schedule.ts";
 import {
   advance,
   bufferColumn,
   type Column,
-  type Lane,
   leastBytes,
   ownColumn,
   type Place,
@@ -23,6 +23,7 @@ import {
   stepOperands,
   wordsSeen,
 } from "./selective.ts";
+import type { Wide } from "./weight.ts";
 
 /** Lanes of a workgroup: no more than there are columns. */
 export const lanesFor = (columns: number): number => Math.min(64, 2 ** Math.ceil(Math.log2(Math.max(columns, 4))));
@@ -34,56 +35,47 @@ export function writeResults(
   node: SsmNode,
   id: ValueId,
   at: Omit<Coords, "c">,
-  { column }: Place,
+  { columns }: Place,
   results: readonly KExpr[],
   context: LowerContext,
 ): void {
-  for (const [r, y] of results.entries()) {
-    const here = { ...at, c: add(column, r * s.columns) };
-    write(k, context.result(id), here, applyPost(k, node, [y], here, context));
-  }
+  for (const [i, column] of columns.entries())
+    for (const [r, y] of results.entries()) {
+      const here = { ...at, c: add(column, r * s.columns) };
+      write(k, context.result(id), here, applyPost(k, node, [numberOf(y, i)], here, context));
+    }
 }
 
-/** Columns that a lane may run side by side: they share what is read of k and q. */
-const sideBySide = 4;
-
-/** Emits the kernel; it runs only where `when` says so, where that is given. `per` columns a lane, of one group. */
-export function lowerLanes(node: SsmNode, id: ValueId, context: LowerContext, when?: string, per = 1): void {
+/** Emits the kernel; it runs only where `when` says so, where that is given. `wide` columns a lane, of one group: they share what is read of k and q. */
+export function lowerLanes(node: SsmNode, id: ValueId, context: LowerContext, when?: string, wide: Wide = 1): void {
   const s = selectiveOf(node, context);
   const { entry } = context;
   const N = s.form.state;
-  const lanes = lanesFor(s.columns / per);
+  const lanes = lanesFor(s.columns / wide);
   const k = kernelBuilder(entry === "step" ? "selective_step" : "selective_lanes", lanes);
   const state = entry === "whole" ? undefined : k.bind(context.state(id, `d.B*${N * s.columns}`), "read_write");
   const b = group(1);
-  const first = k.let("column", mul(add(mul(group(0), lanes), lane), per));
+  const first = k.let("column", mul(add(mul(group(0), lanes), lane), wide));
   k.if(lt(first, s.columns), () => {
-    const places = Array.from({ length: per }, (_, i) => placeOf(k, s, k.let("column", add(first, i)), entry !== "step"));
-    /** The column's place in a stream's state. */
-    const keptAt = (from: string, { column }: Place): Column => bufferColumn(k, from, N, (n) => stateIndex(s, b, n, column));
-    const step = (l: KExpr, own: readonly Lane[]): void => {
-      const results = advance(k, s, { b, l }, own, { reads: true });
-      own.forEach(({ place }, i) => writeResults(k, s, node, id, { b, l }, place, results[i] ?? [], context));
+    const place = placeOf(k, s, first, entry !== "step", wide);
+    const kept = state === undefined ? undefined : bufferColumn(k, state, N, (n) => stateIndex(s, b, n, first));
+    const step = (l: KExpr, column: Column): void => {
+      s.begin(k, { b, l });
+      const results = advance(k, s, { b, l }, { place, state: column }, { reads: true });
+      writeResults(k, s, node, id, { b, l }, place, results, context);
     };
-    if (entry === "step") {
-      s.begin(k, { b, l: dim("t") });
-      return step(
-        dim("t"),
-        places.map((place) => ({ place, state: keptAt(state ?? bug("a step without a state"), place) })),
-      );
-    }
-    const own = places.map((place) => ({ place, state: ownColumn(k, N) }));
-    const kept = state === undefined ? [] : own.map(({ place, state: column }) => ({ column, at: keptAt(state, place) }));
-    for (const { column, at } of kept) column.each((n) => column.set(n, at.get(n)));
+    if (entry === "step") return step(dim("t"), kept ?? bug("a step without a state"));
+    const own = ownColumn(k, N, wide);
+    if (kept !== undefined) own.each((n) => own.set(n, kept.get(n)));
     k.for("l", 0, dim("L"), (l) => step(l, own));
-    for (const { column, at } of kept) column.each((n) => at.set(n, column.get(n)));
+    if (kept !== undefined) own.each((n) => kept.set(n, own.get(n)));
   });
-  const seen = wordsSeen(s, lanes * per, true);
+  const seen = wordsSeen(s, lanes * wide, true);
   const steps = entry === "step" ? "1" : "d.L";
   const stateBytes = entry === "whole" ? 0 : 8 * N * s.columns;
   context.emit({
     built: k.finish(),
-    grid: [groupsOf(s.columns / per, lanes), "d.B", 1],
+    grid: [groupsOf(s.columns / wide, lanes), "d.B", 1],
     ...(when === undefined ? {} : { when }),
     cost: {
       flops: `d.B*${steps}*${s.columns * (stepFlops(s, true) + s.form.reads * flopsOf(node.post))}`,
@@ -95,14 +87,13 @@ export function lowerLanes(node: SsmNode, id: ValueId, context: LowerContext, wh
 }
 
 /**
- * What software adapters run: a lane a column, or over whole sequences several where columns of one group are many. Streams keep
- * to one: loading and storing the states of several is much text.
+ * What software adapters run: a lane a column, or over whole sequences four where columns of one group are many. Streams keep
+ * to one: loading and storing the states of four is much text.
  */
 export function lowerColumns(node: SsmNode, id: ValueId, context: LowerContext, when?: string): void {
   const { form, columns } = selectiveOf(node, context);
-  const many = (columns / form.groups) % sideBySide === 0 && columns >= 8 * sideBySide;
-  const several = context.entry === "whole" && form.state <= registerRows && many;
-  lowerLanes(node, id, context, when, several ? sideBySide : 1);
+  const many = (columns / form.groups) % 4 === 0 && columns >= 32;
+  lowerLanes(node, id, context, when, context.entry === "whole" && form.state <= registerRows && many ? 4 : 1);
 }
 
 export const selectiveLanes: Schedule = schedule<SsmNode>({

@@ -85,12 +85,12 @@ function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
         const sum = given[n.op === "lit" ? n.value : 0];
         if (sum !== undefined) k.assign(sum, add(sum, decay));
       };
-      k.for("l", begin, end, (l) => void advance(k, s, { b, l }, [{ place, state: column_ }], { reads: false, onDecay }));
+      k.for("l", begin, end, (l) => void advance(k, s, { b, l }, { place, state: column_ }, { reads: false, onDecay }));
       rounds.forEach((round) =>
         join(k, s, { scanning, slice, own, round, ends, sums, given, rowOf, carry: carries[round] ?? f32(0) }, column_),
       );
       k.for("l", begin, end, (l) => {
-        const [results = []] = advance(k, s, { b, l }, [{ place, state: column_ }], { reads: true });
+        const results = advance(k, s, { b, l }, { place, state: column_ }, { reads: true });
         writeResults(k, s, node, id, { b, l }, place, results, context);
       });
     },

@@ -15,11 +15,11 @@ import {
   ownArity,
 } from "../../ir/graph.ts";
 import { isOutput, sourceOf } from "../../ir/rewrite.ts";
-import { add, div, f32, fma, type KernelBuilder, type KExpr, mul, u32, unary } from "./kit.ts";
+import { add, div, f32, fma, joined, type KernelBuilder, type KExpr, mul, u32, unary } from "./kit.ts";
 import { channelsOf, type Coords, flopsOf, hasLength, type LowerContext, operandsBytes, read, type ValueRef } from "./schedule.ts";
-import { rowBytes, unpackingFlops } from "./weight.ts";
+import { rowBytes, unpackingFlops, type Wide } from "./weight.ts";
 import { isScale, scaleAt } from "./norm.ts";
-import { isWhole, ownNorm, productAt, productOf } from "./product.ts";
+import { across, isWhole, none, ownNorm, productAt, productOf } from "./product.ts";
 
 /** A selective node with its operands' places. */
 export interface Selective {
@@ -167,10 +167,10 @@ export interface Column {
 /** Rows that are written out and kept in variables of their own; more are an array of the lane. */
 export const registerRows = 16;
 
-/** A column of the lane's own, from zero. */
-export function ownColumn(k: KernelBuilder, rows: number): Column {
+/** A column of the lane's own, from zero; of few rows, four side by side. */
+export function ownColumn(k: KernelBuilder, rows: number, wide: Wide = 1): Column {
   if (rows <= registerRows) {
-    const vars = Array.from({ length: rows }, (_, n) => k.var(`s${n}`, f32(0)));
+    const vars = Array.from({ length: rows }, (_, n) => k.var(`s${n}`, none(wide)));
     const of = (n: KExpr): KExpr => (n.op === "lit" ? vars[n.value] : undefined) ?? bug("a register by a number not known");
     return { each: (body) => vars.forEach((_, n) => body(u32(n))), get: of, set: (n, value) => k.assign(of(n), value) };
   }
@@ -193,38 +193,47 @@ export const bufferColumn = (k: KernelBuilder, buffer: string, rows: number, ind
 export const stateIndex = ({ form, columns }: Selective, b: KExpr, n: KExpr, column: KExpr): KExpr =>
   add(mul(add(mul(b, form.state), n), columns), column);
 
-/** A head, and its rates. */
+/** A head and its rates, or those of four columns that have a head each. */
 export interface Head {
-  readonly head: KExpr;
+  readonly heads: readonly KExpr[];
   /** The rate of a row, where there are rates. */
   readonly rate: (n: KExpr) => KExpr;
 }
 
-/** A column's place in the recurrence: its number, its head, and the first row of its group. */
+/** A column's place in the recurrence: its number, its head, and the first row of its group; or that of four neighbours of one group. */
 export interface Place extends Head {
+  /** The first of `columns`. */
   readonly column: KExpr;
+  readonly columns: readonly KExpr[];
   readonly row: KExpr;
 }
 
-/** A head whose rates are read where they are asked for. */
-export const headOf = (k: KernelBuilder, s: Selective, head: KExpr): Head => ({
-  head,
-  rate: (n) => s.read(k, "rates", { b: u32(0), l: u32(0) }, s.rows("rates") ? add(mul(head, s.form.state), n) : head),
-});
+/** A value of every head, side by side. */
+const ofHeads = ({ heads }: Head, value: (head: KExpr) => KExpr): KExpr => joined(heads.map(value));
 
-/** The place of a column; with `steps`, for many time steps: what does not change is read once, where there is room for it. */
-export function placeOf(k: KernelBuilder, s: Selective, column: KExpr, steps: boolean): Place {
+/** Heads whose rates are read where they are asked for. */
+export function headOf(k: KernelBuilder, s: Selective, ...heads: readonly KExpr[]): Head {
+  const rateOf = (head: KExpr, n: KExpr): KExpr =>
+    s.read(k, "rates", { b: u32(0), l: u32(0) }, s.rows("rates") ? add(mul(head, s.form.state), n) : head);
+  return { heads, rate: (n) => joined(heads.map((head) => rateOf(head, n))) };
+}
+
+/** The place of a column, or of `wide` from it on; with `steps`, for many time steps: what does not change is read once, where there is room for it. */
+export function placeOf(k: KernelBuilder, s: Selective, column: KExpr, steps: boolean, wide: Wide = 1): Place {
   const { form } = s;
-  const own = headOf(k, s, k.let("head", div(column, form.width)));
-  const place = { ...own, column, row: k.let("row", mul(div(own.head, form.heads / form.groups), form.state)) };
+  const columns = across(wide).map((i) => k.let("column", add(column, i)));
+  const [first = bug("no column"), ...others] = columns.map((column) => div(column, form.width));
+  const head = k.let("head", first);
+  const own = headOf(k, s, head, ...(form.width % columns.length === 0 ? [] : others.map((other) => k.let("head", other))));
+  const place = { ...own, column, columns, row: k.let("row", mul(div(head, form.heads / form.groups), form.state)) };
   if (!s.has("rates") || !steps || (s.rows("rates") && form.state > registerRows)) return place;
   const known = Array.from({ length: s.rows("rates") ? form.state : 1 }, (_, n) => k.let("rate", own.rate(u32(n))));
   return { ...place, rate: (n) => (s.rows("rates") && n.op === "lit" ? known[n.value] : known[0]) ?? bug("no rate") };
 }
 
 /** The decay as it is given, before rates. */
-const decayAt = (k: KernelBuilder, s: Selective, at: Omit<Coords, "c">, { head }: Head, n: KExpr): KExpr =>
-  s.read(k, "decay", at, s.rows("decay") ? add(mul(head, s.form.state), n) : head);
+const decayAt = (k: KernelBuilder, s: Selective, at: Omit<Coords, "c">, own: Head, n: KExpr): KExpr =>
+  ofHeads(own, (head) => s.read(k, "decay", at, s.rows("decay") ? add(mul(head, s.form.state), n) : head));
 
 /** `decay` times the rate of a row. */
 export const rated = (s: Selective, place: Head, n: KExpr, decay: KExpr): KExpr => (s.has("rates") ? mul(decay, place.rate(n)) : decay);
@@ -233,7 +242,7 @@ export const rated = (s: Selective, place: Head, n: KExpr, decay: KExpr): KExpr 
 export const logDecayAt = (k: KernelBuilder, s: Selective, at: Omit<Coords, "c">, place: Head, n: KExpr): KExpr =>
   rated(s, place, n, decayAt(k, s, at, place, n));
 
-/** A column of the state at its place. */
+/** A column of the state at its place, or four side by side. */
 export interface Lane {
   readonly place: Place;
   readonly state: Column;
@@ -247,58 +256,56 @@ export interface StepOptions {
   readonly onDecay?: (decay: KExpr, n: KExpr) => void;
 }
 
-/** One step of columns that are in one group; gives the results of every read of each. */
+/** One step of a lane; gives the results of every read, of four columns side by side. */
 export function advance(
   k: KernelBuilder,
   s: Selective,
   at: Omit<Coords, "c">,
-  lanes: readonly Lane[],
+  { place, state }: Lane,
   { reads, onDecay }: StepOptions,
-): readonly (readonly KExpr[])[] {
+): readonly KExpr[] {
   const { heads, state: N, groups, writes, before, correction, bonus } = s.form;
-  const [first = bug("no lane")] = lanes;
-  const { row } = first.place;
-  const begun = lanes.map(({ place, state }) => {
-    const { column, head } = place;
-    const given = s.rows("decay") ? undefined : k.let("given", decayAt(k, s, at, place, u32(0)));
-    if (given !== undefined) onDecay?.(given, u32(0));
-    const gain = (w: number): KExpr => (s.shares && given !== undefined ? given : s.read(k, "gain", at, add(head, w * heads)));
-    const values = Array.from({ length: writes }, (_, w) => k.let("v", s.read(k, "v", at, add(column, w * s.columns))));
-    const inputs = values.map((v, w) => (s.has("gain") ? k.let("input", mul(v, gain(w))) : v));
-    const whole = given === undefined || s.rows("rates") ? undefined : k.let("decay", unary("exp", rated(s, place, u32(0), given)));
-    const decayOf = (n: KExpr): KExpr => {
-      if (whole !== undefined) return whole;
-      const decay = given ?? k.let("given", decayAt(k, s, at, place, n));
-      if (given === undefined) onDecay?.(decay, n);
-      return unary("exp", rated(s, place, n, decay));
-    };
-    const results = reads ? Array.from({ length: s.form.reads }, () => k.var("y", f32(0))) : [];
-    const inner = correction ? k.var("inner", f32(0)) : undefined;
-    if (inner !== undefined) state.each((n) => k.assign(inner, fma(s.read(k, "b", at, add(row, n)), state.get(n), inner)));
-    return { state, value: values[0], inputs, decayOf, results, inner, present: bonus && reads ? k.var("present", f32(0)) : undefined };
-  });
-  first.state.each((n) => {
+  const { columns, row } = place;
+  const zero = none(columns.length === 4 ? 4 : 1);
+  const given = s.rows("decay") ? undefined : k.let("given", decayAt(k, s, at, place, u32(0)));
+  if (given !== undefined) onDecay?.(given, u32(0));
+  const gain = (w: number): KExpr =>
+    s.shares && given !== undefined ? given : ofHeads(place, (head) => s.read(k, "gain", at, add(head, w * heads)));
+  const values = Array.from({ length: writes }, (_, w) =>
+    k.let("v", joined(columns.map((column) => s.read(k, "v", at, add(column, w * s.columns))))),
+  );
+  const inputs = values.map((v, w) => (s.has("gain") ? k.let("input", mul(v, gain(w))) : v));
+  const whole = given === undefined || s.rows("rates") ? undefined : k.let("decay", unary("exp", rated(s, place, u32(0), given)));
+  const decayOf = (n: KExpr): KExpr => {
+    if (whole !== undefined) return whole;
+    const decay = given ?? k.let("given", decayAt(k, s, at, place, n));
+    if (given === undefined) onDecay?.(decay, n);
+    return unary("exp", rated(s, place, n, decay));
+  };
+  const results = reads ? Array.from({ length: s.form.reads }, () => k.var("y", zero)) : [];
+  const inner = correction ? k.var("inner", zero) : undefined;
+  if (inner !== undefined) state.each((n) => k.assign(inner, fma(state.get(n), s.read(k, "b", at, add(row, n)), inner)));
+  const present = bonus && reads ? k.var("present", f32(0)) : undefined;
+  // Of four columns a vector stands before what they share, whose type a product takes.
+  state.each((n) => {
     const keys = Array.from({ length: writes }, (_, w) => k.let("key", s.read(k, "k", at, add(row, add(n, w * groups * N)))));
-    const queries = reads
-      ? Array.from({ length: s.form.reads }, (_, r) => k.let("query", s.read(k, "q", at, add(row, add(n, r * groups * N)))))
-      : [];
-    for (const { state, inputs, decayOf, results, inner, present } of begun) {
-      const old = state.get(n);
-      const kept = mul(decayOf(n), old);
-      const moved = inner === undefined ? kept : fma(s.read(k, "c", at, add(row, n)), inner, kept);
-      const next = k.let(
-        "next",
-        inputs.reduce((sum, input, w) => fma(keys[w] ?? bug("no key"), input, sum), moved),
-      );
-      results.forEach((result, r) => k.assign(result, fma(queries[r] ?? bug("no query"), before ? old : next, result)));
-      if (present !== undefined) {
-        const read = mul(queries[0] ?? bug("no query"), s.read(k, "bonus", at, add(row, n)));
-        k.assign(present, fma(read, keys[0] ?? bug("no key"), present));
-      }
-      state.set(n, next);
+    const queries = results.map((_, r) => k.let("query", s.read(k, "q", at, add(row, add(n, r * groups * N)))));
+    const old = state.get(n);
+    const kept = mul(old, decayOf(n));
+    const moved = inner === undefined ? kept : fma(inner, s.read(k, "c", at, add(row, n)), kept);
+    const next = k.let(
+      "next",
+      inputs.reduce((sum, input, w) => fma(input, keys[w] ?? bug("no key"), sum), moved),
+    );
+    results.forEach((result, r) => k.assign(result, fma(before ? old : next, queries[r] ?? bug("no query"), result)));
+    if (present !== undefined) {
+      const read = mul(queries[0] ?? bug("no query"), s.read(k, "bonus", at, add(row, n)));
+      k.assign(present, fma(read, keys[0] ?? bug("no key"), present));
     }
+    state.set(n, next);
   });
-  return begun.map(({ results, present, value = f32(0) }) => results.map((y) => (present === undefined ? y : fma(present, value, y))));
+  const [value = zero] = values;
+  return present === undefined ? results : results.map((y) => k.let("result", fma(value, present, y)));
 }
 
 /** Operations of one step of one column. */
