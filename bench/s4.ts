@@ -2,8 +2,8 @@
 import { evaluatePlan } from "../src/codegen/plan-source.ts";
 import { compileGraph, type Compiled } from "../src/compile.ts";
 import { gelu, glu, layerNorm, linear, model, residual, s4, s4d, sequence, type Seq, type Tensor } from "../src/dsl/index.ts";
-import type { Plan } from "../src/runtime/plan.ts";
 import { ownArity, type Constant, type Constants, type Graph } from "../src/ir/graph.ts";
+import type { Plan } from "../src/runtime/plan.ts";
 import { type AnyModel, loadPlan } from "../test/setup/execute.ts";
 import { sharedDevice } from "../test/setup/shared-device.ts";
 import type { Bench, Figure } from "./figure.ts";

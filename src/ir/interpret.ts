@@ -30,17 +30,11 @@ import {
   matmul,
   mimo,
   norm,
-  pack,
   pointwise,
-  pool,
-  lowpass,
-  poolSteps,
   product,
-  reverse,
   shapeOf,
   slice,
   spanAt,
-  unpack,
   type DiscreteSystem,
   type MimoSystem,
   type FiniteResponse,
@@ -52,6 +46,7 @@ import { cumulate, repeat, rotate } from "./channels.ts";
 import { rateOfType } from "./infer.ts";
 import { selective } from "./selective.ts";
 import { scaledLegs } from "./scaled-legs.ts";
+import { lowpass, pack, pool, poolSteps, reverse, unpack } from "./steps.ts";
 
 export type { DenseSystem, DiagonalSystem, DiscreteSystem, DplrSystem, MimoSystem } from "./loops.ts";
 

@@ -78,7 +78,7 @@ export function lowerLanes(node: SsmNode, id: ValueId, context: LowerContext, wh
     grid: [groupsOf(s.columns / wide, lanes), "d.B", 1],
     ...(when === undefined ? {} : { when }),
     cost: {
-      flops: `d.B*${steps}*${s.columns * (stepFlops(s, true) + s.form.reads * flopsOf(node.post))}`,
+      flops: `d.B*${steps}*${s.columns * (stepFlops(s, true, wide) + s.form.reads * flopsOf(node.post))}`,
       bytes: `d.B*(${4 * seen.step}*${steps}+${4 * seen.once + stateBytes})`,
       minimum: `${leastBytes(s, node, context)}+${stateBytes}*d.B`,
       serial: entry === "step" ? N : `d.L*${Math.ceil(N / 4)}`,

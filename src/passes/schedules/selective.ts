@@ -308,11 +308,11 @@ export function advance(
   return present === undefined ? results : results.map((y) => k.let("result", fma(value, present, y)));
 }
 
-/** Operations of one step of one column. */
-export function stepFlops(s: Selective, reads: boolean): number {
-  const { state: N, writes, correction, bonus } = s.form;
+/** Operations of one step of one column; of `wide` in a lane, those of one head share its decays. */
+export function stepFlops(s: Selective, reads: boolean, wide: Wide = 1): number {
+  const { state: N, width, writes, correction, bonus } = s.form;
   const [rows, rates] = [s.rows("decay") || s.rows("rates"), s.has("rates") ? 1 : 0];
-  const decay = rows ? (rates + 1) * N : rates + 1;
+  const decay = (rows ? (rates + 1) * N : rates + 1) / (width % wide === 0 ? wide : 1);
   const each = 1 + 2 * writes + (correction ? 4 : 0) + (reads ? 2 * s.form.reads + (bonus ? 3 : 0) : 0);
   return decay + each * N + (s.has("gain") ? writes : 0) + (s.product?.flops ?? 0) + 3 * s.normed;
 }
