@@ -31,8 +31,9 @@ const noise = (count: number, seed: number): Float32Array<ArrayBuffer> => {
   return Float32Array.from({ length: count }, () => 2 * uniform() - 1);
 };
 
-function expectClose(actual: Float32Array, expected: Float32Array, what: string): void {
-  const scale = Math.max(1e-30, ...expected.map(Math.abs));
+const scaleOf = (y: Float32Array): number => Math.max(1e-30, ...y.map(Math.abs));
+
+function expectClose(actual: Float32Array, expected: Float32Array, what: string, scale = scaleOf(expected)): void {
   const error = actual.reduce((worst, a, i) => Math.max(worst, Math.abs(a - (expected[i] ?? NaN))), 0) / scale;
   expect(actual.length, what).toBe(expected.length);
   expect(error, what).toBeLessThan(tolerance);
@@ -49,6 +50,36 @@ test("causality: what comes later changes nothing before", { timeout: 300_000 },
         const changed = u.map((v, i) => (i < steps * c.H ? v : -v));
         const before = (y: Float32Array): Float32Array => y.slice(0, (steps * y.length) / c.L);
         expectClose(before(await run(changed)), before(await run(u)), mode);
+      }),
+    ),
+    cases,
+  ),
+);
+
+test("a shorter sequence gives the beginning of what a longer one gives, whatever FFT runs it", { timeout: 300_000 }, () =>
+  fc.assert(
+    fc.asyncProperty(arbitraryCase(400), fc.nat(1000), (c, cut) =>
+      inEveryMode(c, async (run, mode) => {
+        const u = noise(c.L * c.H, c.seed);
+        const steps = 1 + (cut % c.L);
+        const whole = await run(u);
+        expectClose(await run(u.slice(0, steps * c.H)), whole.slice(0, (steps * whole.length) / c.L), mode, scaleOf(whole));
+      }),
+    ),
+    cases,
+  ),
+);
+
+test("time invariance: what comes later is answered later", { timeout: 300_000 }, () =>
+  fc.assert(
+    fc.asyncProperty(arbitraryCase(200), fc.integer({ min: 1, max: 200 }), (c, delay) =>
+      inEveryMode({ ...c, L: c.L + delay }, async (run, mode) => {
+        const u = noise(c.L * c.H, c.seed);
+        const later = new Float32Array((c.L + delay) * c.H);
+        later.set(u, delay * c.H);
+        const [now, then] = [await run(u), await run(later)];
+        const silent = new Float32Array((delay * now.length) / c.L);
+        expectClose(then, Float32Array.from([...silent, ...now]), mode);
       }),
     ),
     cases,
