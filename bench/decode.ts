@@ -3,10 +3,13 @@ import { evaluatePlan } from "../src/codegen/plan-source.ts";
 import type { Compiled } from "../src/compile.ts";
 import type { Model } from "../src/dsl/index.ts";
 import { dimsFor, estimate, evaluateSize, type ProgramEstimate } from "../src/passes/mode.ts";
+import { createLanguageLoader } from "../src/runtime/language.ts";
+import * as makers from "../src/runtime/tables.ts";
 import { loadPlan } from "../test/setup/execute.ts";
 import { sharedDevice } from "../test/setup/shared-device.ts";
 import type { Bench, Figure } from "./figure.ts";
-import { compile, mamba, mamba130m, weightsOf } from "./mamba.ts";
+import { compile, formats, mamba, mamba130m, weightsOf } from "./mamba.ts";
+import { hasClock } from "./timestamps.ts";
 
 const stepOf = ({ lowered }: Compiled): ProgramEstimate => estimate(lowered.costs.step?.body ?? [], dimsFor(1, 1), true);
 
@@ -51,9 +54,36 @@ async function submits(): Promise<Figure> {
   return { name: "submits a token", value: count / 4, unit: "", atMost: 1 };
 }
 
+/** Tokens a second, greedy, from a prompt of one token on; on a GPU with weights in each format, which take long to pack. */
+async function speed(): Promise<Figure[]> {
+  const device = await sharedDevice();
+  const figures: Figure[] = [];
+  const tokens = hasClock(device) ? 256 : 8;
+  for (const [format, options] of Object.entries(hasClock(device) ? formats : { f32: formats.f32 })) {
+    const language = mamba(mamba130m);
+    const { plan, shards } = await compile(language, options);
+    const files = new Map(shards.map(({ file, bytes }) => [file, bytes]));
+    const read = async (file: string): Promise<ArrayBuffer> => (files.get(file) ?? new Uint8Array()).slice().buffer;
+    const load = createLanguageLoader(evaluatePlan(plan), "https://bundle.invalid/", makers);
+    const loaded = await load({ read, device });
+    for (const every of hasClock(device) ? [8, 64] : [8]) {
+      for await (const _ of loaded.generate([1], { maxTokens: every, every })) continue;
+      const start = performance.now();
+      for await (const _ of loaded.generate([1], { maxTokens: tokens, every })) continue;
+      figures.push({
+        name: `${format}: greedy, ${every} tokens a read-back`,
+        value: (1000 * tokens) / (performance.now() - start),
+        unit: "tokens/s",
+      });
+    }
+    loaded.destroy();
+  }
+  return figures;
+}
+
 export const decode: Bench = {
   name: "decode",
   doc: "a token of a language model with the shapes of mamba-130m",
   device: true,
-  run: async () => [...(await costs()), await submits()],
+  run: async () => [...(await costs()), await submits(), ...(await speed())],
 };

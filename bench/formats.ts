@@ -15,13 +15,8 @@ import { dimsFor, estimate } from "../src/passes/mode.ts";
 import { pack } from "../src/weights/packing.ts";
 import { loadPlan } from "../test/setup/execute.ts";
 import type { Bench, Figure } from "./figure.ts";
+import { formats as weightsAs } from "./mamba.ts";
 
-const options: Readonly<Record<"f32" | WeightFormat, CompileOptions>> = {
-  f32: {},
-  f16: { dtype: "f16" },
-  q8: { quantize: "q8", dtype: "f16" },
-  q4: { quantize: "q4", dtype: "f16" },
-};
 const [LAYERS, VOCABULARY, STEPS, ROUNDS] = [4, 8192, 8, 4];
 
 /** The mixer of mamba-130m. */
@@ -89,7 +84,7 @@ export const weightFormats: Bench = {
     const file = join(data ?? "", "mamba-austen", "model.safetensors");
     const errors = data !== undefined && existsSync(file) ? await errorsOn(file) : [];
     const compiled = new Map<string, Compiled>();
-    for (const [name, format] of Object.entries(options)) compiled.set(name, await compiledAs(format));
+    for (const [name, format] of Object.entries(weightsAs)) compiled.set(name, await compiledAs(format));
     const times = await timesOf(compiled);
     const figures = [...compiled].flatMap(([name, { shards, lowered, manifest }]): Figure[] => {
       const step = estimate(lowered.costs.step?.body ?? [], dimsFor(1, 1), true);

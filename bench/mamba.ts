@@ -1,7 +1,8 @@
 /** Mamba language models of any shape, with random weights: what benchmarks of costs and sizes compile. */
-import { compileGraph, type Compiled } from "../src/compile.ts";
+import { compileGraph, type Compiled, type CompileOptions } from "../src/compile.ts";
 import { model, tokens, type Model } from "../src/dsl/index.ts";
 import type { Constant } from "../src/ir/graph.ts";
+import type { WeightFormat } from "../src/ir/packed.ts";
 import { mambaBlock, mambaModel } from "../src/models/index.ts";
 import { random } from "../test/setup/random-graph.ts";
 
@@ -33,4 +34,13 @@ export function weightsOf({ graph }: Model): Map<string, Constant> {
   return weights;
 }
 
-export const compile = (language: Model): Promise<Compiled> => compileGraph(language.graph, weightsOf(language), { maxLength: 256 });
+/** What weights may be stored as. */
+export const formats: Readonly<Record<"f32" | WeightFormat, CompileOptions>> = {
+  f32: {},
+  f16: { dtype: "f16" },
+  q8: { quantize: "q8", dtype: "f16" },
+  q4: { quantize: "q4", dtype: "f16" },
+};
+
+export const compile = (language: Model, options: CompileOptions = {}): Promise<Compiled> =>
+  compileGraph(language.graph, weightsOf(language), { maxLength: 256, ...options });

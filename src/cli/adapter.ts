@@ -60,9 +60,10 @@ export function processGpu(): GPU {
 
 /**
  * Dawn clears workgroup memory by a constant initializer where Vulkan can; SwiftShader then compiles one store a word, which
- * takes seconds for a kernel of 16 KB. Without it Dawn writes a loop, which costs other adapters nothing that shows.
+ * takes seconds for a kernel of 16 KB. Without it Dawn writes a loop, which costs other adapters nothing that shows. And it
+ * rounds timestamps to 0.1 ms against spying pages, which nobody who measures their own kernels wants.
  */
-const dawnOptions = ["disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension"];
+const dawnOptions = ["disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension,timestamp_quantization"];
 
 async function findAdapter(): Promise<Gpu | undefined> {
   const gpu = processGpu();

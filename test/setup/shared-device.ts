@@ -12,8 +12,11 @@ export const sharedDevice = (): Promise<GPUDevice> => (device ??= open());
 async function open(): Promise<GPUDevice> {
   const adapter = await processGpu().requestAdapter();
   if (adapter === null) throw new Error("no WebGPU adapter");
-  const { maxComputeWorkgroupStorageSize } = adapter.limits;
-  const opened = await adapter.requestDevice({ requiredLimits: { maxComputeWorkgroupStorageSize } });
+  const { maxComputeWorkgroupStorageSize, maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
+  const opened = await adapter.requestDevice({
+    requiredLimits: { maxComputeWorkgroupStorageSize, maxBufferSize, maxStorageBufferBindingSize },
+    requiredFeatures: adapter.features.has("timestamp-query") ? ["timestamp-query"] : [],
+  });
   const sources = new Map<GPUShaderModule, string>();
   const pipelines = new Map<string, Promise<GPUComputePipeline>>();
   const createShaderModule = opened.createShaderModule.bind(opened);
