@@ -110,7 +110,7 @@ const helpers: Partial<Record<Helper, readonly string[]>> = {
   let a = select(abs(x), 4.0, abs(x) > 4.0);
   if (a < 1.0) { let s = 2.0 * x * x - 1.0; return x * ${horner([1.2316399988776539e-6, -1.7669080989435315e-5, 2.1751198801212013e-4, -2.285419497638941e-3, 0.019852498546242714, -0.1405360996723175, 0.9654687643051147], "s")}; }
   let s = (a - 2.5) / 1.5;
-  return sign(x) * (1.0 - exp(-${horner([2.2740343410987407e-4, -9.643041412346065e-4, 3.190472722053528e-3, -0.010909415781497955, 0.0366474948823452, 2.1237504482269287, 8.029021263122559, 7.8068156242370605], "s")}));
+  return select(x, sign(x) * (1.0 - exp(-${horner([2.2740343410987407e-4, -9.643041412346065e-4, 3.190472722053528e-3, -0.010909415781497955, 0.0366474948823452, 2.1237504482269287, 8.029021263122559, 7.8068156242370605], "s")})), x == x);
 }`,
   ],
 };
@@ -122,12 +122,11 @@ const wgslType: Record<KType, string> = { f32: "f32", u32: "u32", i32: "i32", bo
 /** A number that constant expressions refuse or lose: its bits, by way of a zero that is no constant. */
 const fromBits = (bits: string): string => `bitcast<f32>((d.B & 0u) | ${bits}u)`;
 
-/** The shortest literal of the f32 nearest to `value`; an expression where it has none. */
+/** The shortest literal of the f32 nearest to `value`; an expression where it has none. WGSL lets devices ignore the sign of 0. */
 export function f32Literal(value: number): string {
   const rounded = Math.fround(value);
   if (Number.isNaN(rounded)) return fromBits("0x7fc00000");
   if (!Number.isFinite(rounded)) return fromBits(rounded > 0 ? "0x7f800000" : "0xff800000");
-  if (Object.is(rounded, -0)) return fromBits("0x80000000");
   for (let digits = 6; digits <= 9; digits++) {
     const text = rounded.toPrecision(digits);
     if (Math.fround(Number(text)) === rounded) return `${Number(text)}f`;

@@ -46,8 +46,9 @@ interface Ready {
 
 /** Bytes between two uniforms: every device allows this offset. */
 const SLOT = 256;
-/** The most steps of one submit. */
+/** The most steps of one submit, and the dispatches it has in about: while a device works on them, the next ones are encoded. */
 const STEPS = 128;
+const DISPATCHES = 512;
 /** FFT sizes whose tables and spectra are kept. */
 const KEPT = 4;
 
@@ -146,14 +147,18 @@ export class Executor {
       finish(encoder);
       copy(encoder);
     };
-    let finished: Promise<undefined> = Promise.resolve(undefined);
-    for (let from = 0; from < steps; from += STEPS) {
-      await this.device.guard(finished, signal);
-      const upTo = Math.min(from + STEPS, steps);
+    const each = Math.min(STEPS, Math.ceil(DISPATCHES / ready.length));
+    let running: Promise<unknown> = Promise.resolve();
+    let queued = running;
+    for (let from = 0; from < steps; from += each) {
+      await this.device.guard(running, signal);
+      const upTo = Math.min(from + each, steps);
       const submit = (): void => this.#submit(ready, d, from, upTo, tail ? steps - 1 : -1, upTo === steps ? last : undefined);
       if (known) submit();
       else await this.device.checked(submit, signal);
-      if (upTo < steps) finished = this.device.gpu.queue.onSubmittedWorkDone();
+      running = queued;
+      // Whoever waits hears of a lost device from elsewhere.
+      queued = this.device.gpu.queue.onSubmittedWorkDone().catch(() => undefined);
     }
     return this.#staging.read(readback, signal);
   }

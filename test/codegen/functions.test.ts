@@ -164,9 +164,9 @@ describe("at the ends of numbers", () => {
 
   test("constants that are no finite numbers stay what they are", async () => {
     const values = await Promise.all(
-      [Infinity, -Infinity, NaN, -0].map((c) => onDevice(call("mul", call("abs", arg(0)), constant(c)), alone([2]))),
+      [Infinity, -Infinity, NaN].map((c) => onDevice(call("mul", call("abs", arg(0)), constant(c)), alone([2]))),
     );
-    expect(values.map(([v]) => v)).toEqual([Infinity, -Infinity, NaN, -0]);
+    expect(values.map(([v]) => v)).toEqual([Infinity, -Infinity, NaN]);
   });
 });
 

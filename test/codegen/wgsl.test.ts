@@ -157,7 +157,7 @@ describe("f32 literals", () => {
 
   test("what is no constant of WGSL comes from its bits", () => {
     const bits = (value: number): string | undefined => /^bitcast<f32>\(\(d\.B & 0u\) \| (0x\w{8})u\)$/.exec(f32Literal(value))?.[1];
-    expect([NaN, Infinity, -Infinity, -0, 1e39].map(bits)).toEqual(["0x7fc00000", "0x7f800000", "0xff800000", "0x80000000", "0x7f800000"]);
+    expect([NaN, Infinity, -Infinity, 1e39].map(bits)).toEqual(["0x7fc00000", "0x7f800000", "0xff800000", "0x7f800000"]);
   });
 });
 

@@ -8,7 +8,7 @@ import { embedSchedule } from "./embed.ts";
 import { lowpassSchedule } from "./lowpass.ts";
 import { concatSchedule, mapSchedule } from "./map.ts";
 import { matmulVector } from "./matmul-vector.ts";
-import { matmulElements, matmulRows } from "./matmul.ts";
+import { matmulElements, matmulTiles } from "./matmul.ts";
 import { normGroup, normRows } from "./norm.ts";
 import { poolSchedule } from "./pool.ts";
 import { poolSteps } from "./pool-steps.ts";
@@ -29,7 +29,7 @@ export const schedules: readonly Schedule[] = [
   mapSchedule,
   concatSchedule,
   matmulElements,
-  matmulRows,
+  matmulTiles,
   matmulVector,
   normRows,
   normGroup,

@@ -4,7 +4,7 @@
  */
 import { bug } from "../../ir/error.ts";
 import { formatOf, type WeightFormat, wordsOfRow } from "../../ir/packed.ts";
-import { add, bitand, div, float, half, type KernelBuilder, type KExpr, min, mod, mul, shr, sub } from "./kit.ts";
+import { add, bitand, div, f32, float, half, type KernelBuilder, type KExpr, lane, lt, min, mod, mul, shr, sub } from "./kit.ts";
 
 /** Some results of a weight: their rows, and the buffers that hold them. */
 export interface WeightPiece {
@@ -39,6 +39,10 @@ export interface BoundWeight {
   readonly scales: string | undefined;
 }
 
+/** What is loaded at once. */
+const wordType = ({ weight, wide }: Pick<BoundWeight, "weight" | "wide">): "f32" | "u32" | "vec4f" | "vec4u" =>
+  weight.format === "f32" ? (wide === 4 ? "vec4f" : "f32") : wide === 4 ? "vec4u" : "u32";
+
 /** Binds a piece; `wide` rows of it are read at once, which their number must be a multiple of. */
 export function bindWeight(k: KernelBuilder, weight: Weight, piece: WeightPiece, wide: Wide = 1): BoundWeight {
   const words = wide === 4 ? "vec4u" : "u32";
@@ -46,7 +50,7 @@ export function bindWeight(k: KernelBuilder, weight: Weight, piece: WeightPiece,
     weight,
     piece,
     wide,
-    numbers: k.bind(piece.numbers, "read", weight.format !== "f32" ? words : wide === 4 ? "vec4f" : "f32"),
+    numbers: k.bind(piece.numbers, "read", wordType({ weight, wide })),
     scales: piece.scales === undefined ? undefined : k.bind(piece.scales, "read", words),
   };
 }
@@ -132,6 +136,76 @@ export function sweep(
       ),
     );
   });
+}
+
+/** Where a workgroup stages weights: an array of its memory, `[inputs][columns]`, columns of `wide` rows. */
+export interface Staging {
+  readonly array: string;
+  /** A multiple of the inputs in a word. */
+  readonly inputs: number;
+  readonly columns: number;
+  readonly lanes: number;
+}
+
+/** Weights on their way to workgroup memory: `fetch` loads those of the inputs from `first` on, `put` stores them unpacked. */
+export interface Stager {
+  readonly fetch: (first: KExpr) => void;
+  readonly put: () => void;
+}
+
+/** Stages weights by all lanes of a workgroup; `columnOf` gives a column's place among those of the piece. Beyond the last input it repeats. */
+export function stager(
+  k: KernelBuilder,
+  bound: BoundWeight,
+  { array, inputs, columns, lanes }: Staging,
+  columnOf: (column: KExpr) => KExpr,
+): Stager {
+  const { weight, piece, wide, numbers, scales } = bound;
+  if (weight.order !== "columns") bug("a sum needs the rows of a weight side by side");
+  const width = piece.rows / wide;
+  const { perWord, scaled } = weight.format === "f32" ? { perWord: 1, scaled: undefined } : formatOf(weight.format);
+  const total = (inputs / perWord) * columns;
+  const stored = Math.ceil(weight.inner / perWord);
+  const whole = weight.inner % inputs === 0;
+  const words = Array.from({ length: Math.ceil(total / lanes) }, (_, i) => {
+    const [all, e] = [(i + 1) * lanes <= total, k.let("e", add(lane, i * lanes))];
+    const safe = all ? e : k.let("safe", min(e, total - 1));
+    const [row, column] = [k.let("j", div(safe, columns)), k.let("o", columnOf(mod(safe, columns)))];
+    const none: KExpr = { op: "lit", type: wordType(bound), value: 0 };
+    return {
+      all,
+      e,
+      row,
+      column,
+      word: k.var("word", none),
+      scale: scaled && k.var("scale", wide === 4 ? { ...none, type: "vec4f" } : f32(0)),
+    };
+  });
+  return {
+    fetch: (first) =>
+      words.forEach(({ row, column, word, scale }) => {
+        const j = k.let("at", whole ? add(div(first, perWord), row) : min(add(div(first, perWord), row), stored - 1));
+        k.assign(word, k.load(numbers, add(mul(j, width), column)));
+        if (scale === undefined || scaled === undefined) return;
+        const group = k.let("group", div(j, scaled.group / perWord));
+        const pair = k.load(scales ?? bug("no scales"), add(mul(div(group, 2), width), column));
+        k.assign(scale, half(shr(pair, mul(mod(group, 2), 16))));
+      }),
+    put: () =>
+      words.forEach(({ all, e, row, word, scale }) => {
+        const store = (): void => {
+          if (weight.format === "f32") return k.storeShared(array, e, word);
+          const first = k.let("to", add(mul(row, perWord * columns), sub(e, mul(row, columns))));
+          k.for("h", 0, perWord, (h) => {
+            const code = shr(word, mul(h, 32 / perWord));
+            const low = bitand(code, 2 ** (32 / perWord) - 1);
+            k.storeShared(array, add(first, mul(h, columns)), scale && scaled ? mul(sub(float(low), scaled.zero), scale) : half(code));
+          });
+        };
+        if (all) store();
+        else k.if(lt(e, total), store);
+      }),
+  };
 }
 
 /** One number: that of `row` of the piece at `input`. */

@@ -10,7 +10,7 @@ fn r_erf(x: f32) -> f32 {
   let a = select(abs(x), 4.0, abs(x) > 4.0);
   if (a < 1.0) { let s = 2.0 * x * x - 1.0; return x * ((((((0.00000123164f * s + -0.000017669081f) * s + 0.00021751199f) * s + -0.0022854195f) * s + 0.019852499f) * s + -0.1405361f) * s + 0.96546876f); }
   let s = (a - 2.5) / 1.5;
-  return sign(x) * (1.0 - exp(-(((((((0.00022740343f * s + -0.00096430414f) * s + 0.0031904727f) * s + -0.010909416f) * s + 0.036647495f) * s + 2.1237504f) * s + 8.029021f) * s + 7.8068156f)));
+  return select(x, sign(x) * (1.0 - exp(-(((((((0.00022740343f * s + -0.00096430414f) * s + 0.0031904727f) * s + -0.010909416f) * s + 0.036647495f) * s + 2.1237504f) * s + 8.029021f) * s + 7.8068156f))), x == x);
 }
 @compute @workgroup_size(32u)
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: vec3u) {
