@@ -15,6 +15,7 @@ import {
   rated,
   type Selective,
   selectiveOf,
+  serialSteps,
   stateIndex,
   stepFlops,
   wordsSeen,
@@ -80,7 +81,7 @@ function reduce(s: Selective, { ends, sums }: Ends, context: LowerContext): void
       flops: `d.B*d.L*${s.columns * stepFlops(s, false)}`,
       bytes: `d.B*(${4 * seen.step}*d.L+${chunks}*${4 * seen.once + written})`,
       minimum: `d.B*(${4 * wordsSeen(s, s.columns, false).step}*d.L+${chunks}*${written})+${4 * wordsSeen(s, s.columns, false).once}`,
-      serial: `${steps * Math.ceil(N / 4)}`,
+      serial: steps * serialSteps(s),
     },
   });
 }
@@ -152,7 +153,7 @@ function apply(s: Selective, node: SsmNode, id: ValueId, { ends }: Ends, context
       flops: `d.B*d.L*${s.columns * (stepFlops(s, true) + s.form.reads * flopsOf(node.post))}`,
       bytes: `d.B*(${4 * seen.step}*d.L+${chunks}*${4 * seen.once + 4 * N * s.columns})`,
       minimum: `${leastBytes(s, node, context)}+d.B*${chunks}*${4 * N * s.columns}`,
-      serial: `${steps * Math.ceil(N / 4)}`,
+      serial: steps * serialSteps(s),
     },
   });
 }
