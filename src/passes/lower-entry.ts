@@ -165,17 +165,26 @@ export function dispatchSource(shared: Shared, spec: DispatchSpec, rate: number)
   };
 }
 
-function costOf(spec: DispatchSpec, { id, schedule, absorbed }: Assigned, rate: number): DispatchCost {
+/** Lanes of a workgroup. */
+function lanesOf({ built: { kernel }, constants = {} }: DispatchSpec): Size {
+  const { lanes, name } = kernel;
+  if (lanes.op === "lit") return lanes.value;
+  return (lanes.op === "override" ? constants[lanes.name] : undefined) ?? bug(`${name} has lanes that nothing tells`);
+}
+
+/** What a dispatch costs that `schedule` emits for `values`. */
+export function costOf(spec: DispatchSpec, schedule: string, values: readonly ValueId[], rate: number): DispatchCost {
   const { flops, bytes, minimum, serial = 1 } = spec.cost;
   const source = (size: Size): string => atRate(`${size}`, rate);
   return {
     kernel: spec.built.kernel.name,
-    schedule: schedule.name,
-    values: [...absorbed, id],
+    schedule,
+    values,
     flops: source(flops),
     bytes: source(bytes),
     minimum: source(minimum),
     serial: source(serial),
+    lanes: source([...spec.grid, lanesOf(spec)].map((size) => `(${size})`).join("*")),
     when: spec.when === undefined ? undefined : source(spec.when),
     rate,
   };
@@ -233,7 +242,10 @@ export function lowerEntry(shared: Shared, graph: Graph, entry: Entry, mode: Mod
   const now = (): Assigned => current ?? bug("no node is being lowered");
   const temp = (size: Size): number => shared.buffers.push({ kind: "temp", size: sizeSource(size) }) - 1;
   const reference = references(shared, graph, entry, temp);
-  const costed = (spec: DispatchSpec, rate: number): Costed => [dispatchSource(shared, spec, rate), costOf(spec, now(), rate)];
+  const costed = (spec: DispatchSpec, rate: number): Costed => {
+    const { id, schedule, absorbed } = now();
+    return [dispatchSource(shared, spec, rate), costOf(spec, schedule.name, [...absorbed, id], rate)];
+  };
   const contextAt = (rate: number): LowerContext => ({
     graph,
     constants: shared.module.constants,

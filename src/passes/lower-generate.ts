@@ -2,8 +2,9 @@
 import type { ProgramSource } from "../codegen/plan-source.ts";
 import { CompileError } from "../ir/error.ts";
 import type { Graph, Node, ValueId } from "../ir/graph.ts";
-import { bufferFor, dispatchSource, inputBuffer, type Shared } from "./lower-entry.ts";
+import { bufferFor, costOf, dispatchSource, inputBuffer, type Shared } from "./lower-entry.ts";
 import type { DispatchCost } from "./lowered.ts";
+import type { DispatchSpec } from "./schedules/schedule.ts";
 import { sampleKernel, settingsSize } from "./schedules/sample.ts";
 
 /** A language model's names for what it takes and gives. */
@@ -59,12 +60,10 @@ export function lowerGenerate(shared: Shared, graph: Graph, vocabulary: number |
     tokens,
   );
   const bytes = `d.B*${4 * (tokens + settingsSize + 2)}`;
-  const cost = { flops: `d.B*${tokens}`, bytes, minimum: bytes };
-  const dispatch = dispatchSource(shared, { built: kernel, grid: ["d.B", 1, 1], constants: { LANES: "d.W" }, cost }, 1);
-  const costs = [
-    { kernel: "sample", schedule: "sample", values: [value], ...cost, serial: `${Math.ceil(tokens / 256)}`, when: undefined, rate: 1 },
-  ];
-  return { program: { prepare: [], body: [dispatch] }, vocabulary: tokens, costs };
+  const cost = { flops: `d.B*${tokens}`, bytes, minimum: bytes, serial: Math.ceil(tokens / 256) };
+  const spec: DispatchSpec = { built: kernel, grid: ["d.B", 1, 1], constants: { LANES: "d.W" }, cost };
+  const program = { prepare: [], body: [dispatchSource(shared, spec, 1)] };
+  return { program, vocabulary: tokens, costs: [costOf(spec, "sample", [value], 1)] };
 }
 
 function checkVocabulary({ name }: Graph, vocabulary: number | undefined, most: number): number {

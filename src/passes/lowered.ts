@@ -15,6 +15,8 @@ export interface DispatchCost {
   readonly bytes: string;
   readonly minimum: string;
   readonly serial: string;
+  /** Of all its workgroups. */
+  readonly lanes: string;
   readonly when: string | undefined;
   /** A step runs it once in so many. */
   readonly rate: number;

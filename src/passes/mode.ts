@@ -1,5 +1,5 @@
 /**
- * Which mode runs a sequence of which length: a cost model in flops, bytes, dispatches and dependent steps over the costs
+ * Which mode runs a sequence of which length: a cost model in flops, bytes, lanes, dispatches and dependent steps over the costs
  * the schedules state, and the lengths where the cheapest mode changes.
  */
 import { evaluateExpression } from "../codegen/plan-source.ts";
@@ -7,14 +7,23 @@ import { bug } from "../ir/error.ts";
 import { fftPoints, type Dims, type Mode } from "../runtime/plan.ts";
 import type { DispatchCost, Lowered, ProgramCosts } from "./lowered.ts";
 
-/** What the cost model takes a device to do; rates a mid-range GPU reaches on kernels of this kind. */
+/**
+ * What the cost model takes a device to do: a mid-range GPU, a fifth as wide as the H100 that kernels were measured on
+ * (`bench/kernels.ts`), and with lanes as fast.
+ */
 export const referenceDevice = {
-  flopsPerSecond: 5e11,
-  bytesPerSecond: 1e11,
-  /** Starting one dispatch after another. */
+  /** An H100 does 9e12 to 15e12 in `matmul_rows`, 6e12 to 12e12 in `ssd_*`. */
+  flopsPerSecond: 2e12,
+  /** 0.5e12 to 0.9e12 where every lane has an element, 1.7e12 at most. */
+  bytesPerSecond: 2e11,
+  /** Starting one dispatch after another: 4 to 6 us. */
   secondsPerDispatch: 4e-6,
-  /** One dependent step of one lane. */
-  secondsPerSerialStep: 2e-8,
+  /** What one lane needs, of however few: 2.6 to 3.1 ns in `ssm_scan`, `selective_lanes`, and `matmul_rows` of 8,192 lanes. */
+  secondsPerLaneFlop: 3e-9,
+  /** 4 to 7 ns in `ssm_step` and small `matmul_vector`, whose loads wait for no others; their start aside. */
+  secondsPerLaneByte: 5e-9,
+  /** One dependent step of one lane: 63 ns in `selective_lanes`, 72 ns in `norm_rms_rows`. */
+  secondsPerSerialStep: 6e-8,
 } as const;
 
 /** Sums of a program's dispatches that run at these sizes. */
@@ -35,15 +44,18 @@ export function evaluateSize(source: string, d: Dims): number {
   return Number(evaluateExpression<Dims, unknown>("d", source)(d));
 }
 
+/** A dispatch takes as long as the device needs for all of it, or as each of its lanes for its share: where lanes are few, that is more. */
 export function estimateDispatch(cost: DispatchCost, d: Dims): Omit<ProgramEstimate, "dispatches"> {
-  const [flops, bytes, minimum, serial] = [cost.flops, cost.bytes, cost.minimum, cost.serial].map((source) => evaluateSize(source, d));
-  if (flops === undefined || bytes === undefined || minimum === undefined || serial === undefined) bug("a cost has no value");
+  const value = (of: "flops" | "bytes" | "minimum" | "serial" | "lanes"): number => evaluateSize(cost[of], d);
+  const [flops, bytes, lanes, device] = [value("flops"), value("bytes"), value("lanes"), referenceDevice];
   const work = Math.max(
-    flops / referenceDevice.flopsPerSecond,
-    bytes / referenceDevice.bytesPerSecond,
-    serial * referenceDevice.secondsPerSerialStep,
+    flops / device.flopsPerSecond,
+    bytes / device.bytesPerSecond,
+    (flops / lanes) * device.secondsPerLaneFlop,
+    (bytes / lanes) * device.secondsPerLaneByte,
+    value("serial") * device.secondsPerSerialStep,
   );
-  return { flops, bytes, minimum, seconds: referenceDevice.secondsPerDispatch + work };
+  return { flops, bytes, minimum: value("minimum"), seconds: device.secondsPerDispatch + work };
 }
 
 /** Sums the dispatches that run at `d`; of `steps`, in their mean, where those of slower sequences run now and then. */

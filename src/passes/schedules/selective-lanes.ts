@@ -18,6 +18,7 @@ import {
   registerRows,
   type Selective,
   selectiveOf,
+  serialSteps,
   stateIndex,
   stepFlops,
   stepOperands,
@@ -81,7 +82,7 @@ export function lowerLanes(node: SsmNode, id: ValueId, context: LowerContext, wh
       flops: `d.B*${steps}*${s.columns * (stepFlops(s, true, wide) + s.form.reads * flopsOf(node.post))}`,
       bytes: `d.B*(${4 * seen.step}*${steps}+${4 * seen.once + stateBytes})`,
       minimum: `${leastBytes(s, node, context)}+${stateBytes}*d.B`,
-      serial: entry === "step" ? N : `d.L*${Math.ceil(N / 4)}`,
+      serial: `${steps}*${serialSteps(s, entry === "step")}`,
     },
   });
 }

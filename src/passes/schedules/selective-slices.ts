@@ -35,6 +35,7 @@ import {
   registerRows,
   type Selective,
   selectiveOf,
+  serialSteps,
   stateIndex,
   stepFlops,
   wordsSeen,
@@ -112,7 +113,7 @@ function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
       flops: `d.B*d.L*${s.columns * flops}`,
       bytes: `d.B*(${4 * seen.step}*d.L+${4 * seen.once + stateBytes})`,
       minimum: `${leastBytes(s, node, context)}+${stateBytes}*d.B`,
-      serial: `(d.L/${shape.slices}+${shape.steps})*${Math.ceil(N / 2)}`,
+      serial: `(d.L/${shape.slices}+${shape.steps})*${2 * serialSteps(s)}`,
     },
   });
 }

@@ -317,6 +317,16 @@ export function stepFlops(s: Selective, reads: boolean, wide: Wide = 1): number 
   return decay + each * N + (s.has("gain") ? writes : 0) + (s.product?.flops ?? 0) + 3 * s.normed;
 }
 
+/** Dependent steps that one load from device memory takes as long as, where nothing else is done meanwhile: 0.5 us on an H100. */
+const loadSteps = 8;
+
+/**
+ * Dependent steps of a lane in one time step: its operands come, then of its rows four go side by side. A state in a buffer
+ * is loaded row by row, each behind the store of the one before.
+ */
+export const serialSteps = ({ form }: Selective, stored = false): number =>
+  stored ? loadSteps * form.state : loadSteps + Math.ceil(form.state / 4);
+
 /** Heads and groups that workgroups of `size` neighbouring columns see, summed over workgroups. */
 function seenBy({ form, columns }: Selective, size: number): { readonly heads: number; readonly groups: number } {
   const seen = { heads: 0, groups: 0 };
