@@ -49,7 +49,7 @@ function lowerRows(node: MatmulNode, id: number, context: LowerContext, { inputs
     return k.let(`w${part}_${j}`, div(add(min(add(firstOutput, j * wide), outputs - wide), part * outputs), wide));
   });
   const sums = columns.map((_, n) => places.map((__, i) => k.var(`s${Math.floor(n / each)}_${n % each}_${i}`, none(wide))));
-  sweep(k, bound, everyInput(weight), columns, (kk, weightAt) => {
+  sweep(k, bound, 1, everyInput(weight, 1), columns, (kk, weightAt) => {
     const xs = places.map((at, i) => k.let(`x${i}`, read(k, x, { b: at.b, l: at.l, c: kk })));
     sums.forEach((own, n) => {
       const w = k.let("w", weightAt(n));
