@@ -5,7 +5,7 @@ import type { Compiled } from "../../src/compile.ts";
 import type { Constant, Constants } from "../../src/ir/graph.ts";
 import type { LoadedModel, LoadOptions, TensorInput, TensorOutput } from "../../src/runtime/api.ts";
 import { createLoader } from "../../src/runtime/load.ts";
-import type { Dims, Plan, Program } from "../../src/runtime/plan.ts";
+import type { Dispatch, Plan, Program } from "../../src/runtime/plan.ts";
 import * as makers from "../../src/runtime/tables.ts";
 import type { Shard } from "../../src/weights/write.ts";
 import { processGpu } from "../../src/cli/adapter.ts";
@@ -33,13 +33,8 @@ export async function loadCompiled(compiled: Compiled, options: LoadOptions = {}
 
 /** The plan as a device of so many lanes runs it, whatever this one has. */
 export function asIfWide(plan: Plan, W: number): Plan {
-  const wide = (program: Program): Program => ({
-    ...program,
-    body: program.body.map((dispatch) => {
-      const { when } = dispatch;
-      return when === undefined ? dispatch : { ...dispatch, when: (d: Dims) => when({ ...d, W }) };
-    }),
-  });
+  const dispatch = ({ when, ...rest }: Dispatch): Dispatch => (when === undefined ? rest : { ...rest, when: (d) => when({ ...d, W }) });
+  const wide = ({ prepare, body }: Program): Program => ({ prepare: prepare.map(dispatch), body: body.map(dispatch) });
   const all = (programs: Plan["whole"]): Plan["whole"] =>
     Object.fromEntries(Object.entries(programs).map(([mode, program]) => [mode, wide(program)]));
   const { step } = plan;

@@ -8,7 +8,7 @@ import type { Constant, Dim, Graph } from "../../src/ir/graph.ts";
 import { type GraphState, interpret } from "../../src/ir/interpret.ts";
 import { printGraph } from "../../src/ir/print.ts";
 import type { Mode, Plan } from "../../src/runtime/plan.ts";
-import { loadPlan } from "./execute.ts";
+import { asIfWide, loadPlan } from "./execute.ts";
 import { sharedDevice } from "./shared-device.ts";
 import { random } from "./random-graph.ts";
 
@@ -224,8 +224,8 @@ const given = (x: Constant): { readonly x: { readonly data: Float32Array<ArrayBu
 /** The output's scale is its largest value over at least this many steps: one number, in which terms may cancel, is no scale. */
 const leastSteps = 64;
 
-/** Runs a case in every legal mode against the interpreter. */
-export async function checkCase(c: SsmCase): Promise<{ readonly errors: readonly ModeError[]; readonly text: string }> {
+/** Runs a case in every legal mode against the interpreter, as a device of `W` lanes does. */
+export async function checkCase(c: SsmCase, W = 32): Promise<{ readonly errors: readonly ModeError[]; readonly text: string }> {
   const compiled = await compileCase(c);
   const { graph, constants } = compiled.module;
   const uniform = random(c.seed + 1);
@@ -246,7 +246,7 @@ export async function checkCase(c: SsmCase): Promise<{ readonly errors: readonly
   const expected = outputOf({ position: 7, nodes: before });
   const cut = Math.floor(uniform() * c.L);
   let resumeMode: Mode = "recurrence";
-  const plan: Plan = { ...evaluatePlan(compiled.plan), chooseResume: () => resumeMode };
+  const plan: Plan = { ...asIfWide(evaluatePlan(compiled.plan), W), chooseResume: () => resumeMode };
   const model = await loadPlan(plan, compiled.shards, { device: await sharedDevice() });
   const stream = await model.stream({ batch: c.B });
   const saved = await stream.save();

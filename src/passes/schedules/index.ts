@@ -18,6 +18,7 @@ import { selectiveChunks } from "./selective-chunks.ts";
 import { selectiveDelta } from "./selective-delta.ts";
 import { selectiveLanes } from "./selective-lanes.ts";
 import { selectiveSlices } from "./selective-slices.ts";
+import { selectiveStep } from "./selective-step.ts";
 import { selectiveSsd } from "./selective-ssd.ts";
 import { ssmConvolution } from "./ssm-convolution.ts";
 import { ssmScaled } from "./ssm-scaled.ts";
@@ -56,6 +57,7 @@ export const schedules: readonly Schedule[] = [
   selectiveSlices,
   selectiveChunks,
   selectiveLanes,
+  selectiveStep,
   repeatSchedule,
   rotateSchedule,
   cumulateSchedule,

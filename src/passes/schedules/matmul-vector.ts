@@ -5,25 +5,7 @@
  */
 import { bug } from "../../ir/error.ts";
 import type { MatmulNode, NormNode } from "../../ir/graph.ts";
-import {
-  add,
-  and,
-  dim,
-  div,
-  f32,
-  fma,
-  group,
-  type KernelBuilder,
-  kernelBuilder,
-  type KExpr,
-  lane,
-  lt,
-  min,
-  mod,
-  mul,
-  sub,
-  u32,
-} from "./kit.ts";
+import { add, and, dim, div, f32, fma, group, type KernelBuilder, kernelBuilder, type KExpr, lane, lt, min, mod, mul, sub } from "./kit.ts";
 import { overSequence } from "./matmul.ts";
 import { scaleOf } from "./norm.ts";
 import { across, eachPiece, none, numberOf, ownNorm, type Piecewise, resultBytes } from "./product.ts";
@@ -39,7 +21,8 @@ import {
   type Schedule,
   write,
 } from "./schedule.ts";
-import { bindWeight, everyInput, grainOf, rowBytes, sweep, unpackingFlops, type Wide } from "./weight.ts";
+import { oneAfterAnother, shareOf, sumOf } from "./team.ts";
+import { aheadOf, bindWeight, everyInput, grainOf, rowBytes, sweep, unpackingFlops, type Wide } from "./weight.ts";
 
 /** How the lanes of a workgroup divide: over outputs, over sequences, over parts of the sum. */
 interface Tile {
@@ -59,9 +42,9 @@ const limits = { lanes: 256, words: 4096 };
 
 /**
  * Outputs of a workgroup that splits its sums: as few as still read whole cache lines, so that there are workgroups for
- * every core of a GPU; more where there are enough, for each reads all of the input.
+ * every core of a GPU, several; more where there are enough, for each reads all of the input.
  */
-const outputsAt = (outputs: number): number => (outputs >= 8192 ? 64 : outputs >= 2048 ? 32 : 16);
+const outputsAt = (outputs: number): number => (outputs >= 32768 ? 64 : outputs >= 16384 ? 32 : 16);
 
 /** Every lane sums its outputs alone: nothing to wait for. */
 function wholeSums({ outputs }: Piecewise): Tile {
@@ -76,7 +59,7 @@ function splitSums({ inputs, outputs, parts, weight }: Piecewise): Tile {
   const columns = Math.min(outputsAt(outputs), outputs) / wide;
   // Of every part its sums, and of a norm two numbers.
   const words = Math.floor(limits.words / (columns * wide * parts + 2));
-  const worth = Math.ceil(inputs / Math.max(fewestTerms, grainOf(weight)));
+  const worth = Math.ceil(inputs / Math.max(fewestTerms, grainOf(weight, aheadOf(weight))));
   return { wide, columns, rows: 1, splits: Math.max(1, Math.min(Math.floor(limits.lanes / columns), words, worth)) };
 }
 
@@ -84,11 +67,7 @@ function splitSums({ inputs, outputs, parts, weight }: Piecewise): Tile {
 function tellPart(k: KernelBuilder, name: string, value: KExpr, { columns, splits }: Tile): () => KExpr {
   const told = k.shared(name, splits);
   k.if(lt(mod(lane, columns), 1), () => k.storeShared(told, div(lane, columns), value));
-  return () => {
-    const total = k.var("total", f32(0));
-    k.for("part", 0, splits, (part) => k.assign(total, add(total, k.loadShared(told, part))));
-    return total;
-  };
+  return () => sumOf(k, splits, (part) => k.loadShared(told, part));
 }
 
 /** The sums of a workgroup's parts; after a barrier lane `i` below `columns * wide` may add up those of output `i`, by part of the node. */
@@ -98,14 +77,8 @@ function tellSums(k: KernelBuilder, sums: readonly KExpr[], { wide, columns, spl
   sums.forEach((sum, q) =>
     across(wide).forEach((j) => k.storeShared(partial, add(mul(lane, wide), q * splits * outputs + j), numberOf(sum, j))),
   );
-  return () => {
-    const totals = sums.map((_, q) => k.var(`r${q}`, f32(0)));
-    k.for("part", 0, splits, (part) => {
-      const at = k.let("at", add(mul(part, outputs), lane));
-      totals.forEach((total, q) => k.assign(total, add(total, k.loadShared(partial, add(at, q * splits * outputs)))));
-    });
-    return totals;
-  };
+  return () =>
+    sums.map((_, q) => sumOf(k, splits, (part) => k.loadShared(partial, add(add(mul(part, outputs), lane), q * splits * outputs))));
 }
 
 /** The mean of a layer norm's input, known to every lane; nothing for other norms. */
@@ -135,12 +108,10 @@ function lowerTile(node: MatmulNode, id: number, context: LowerContext, product:
   const mean = meanOf(k, norm, inputs, tile, input);
   const sums = across(parts).map((q) => k.var(`s${q}`, none(wide)));
   const squares = norm && k.var("squares", f32(0));
-  const { to } = everyInput(weight);
-  const part = partOf(product, tile);
-  const first = splits === 1 ? u32(0) : k.let("begin", mul(rest, part));
-  const range = { from: first, to: splits === 1 ? to : min(add(first, part), to) };
+  const ahead = aheadOf(weight);
+  const every = everyInput(weight, ahead);
   const asked = across(parts).map((q) => add(safe, (q * outputs) / wide));
-  sweep(k, bound, range, asked, (c, weightAt) => {
+  sweep(k, bound, ahead, shareOf(k, every, rest, splits), asked, (c, weightAt) => {
     const value = k.let("x", mean === undefined ? input(c) : sub(input(c), mean));
     sums.forEach((sum, q) => k.assign(sum, fma(weightAt(q), value, sum)));
     if (squares !== undefined) k.assign(squares, fma(value, value, squares));
@@ -174,8 +145,11 @@ function lowerTile(node: MatmulNode, id: number, context: LowerContext, product:
   });
 }
 
-/** Grains of inputs that a lane sums. */
-const partOf = ({ inputs, weight }: Piecewise, { splits }: Tile): number => Math.ceil(Math.ceil(inputs / grainOf(weight)) / splits);
+/** Inputs that a lane sums. */
+function partOf({ inputs, weight }: Piecewise, { splits }: Tile): number {
+  const grain = grainOf(weight, aheadOf(weight));
+  return Math.min(inputs, grain * Math.ceil(Math.ceil(inputs / grain) / splits));
+}
 
 function costOf(node: MatmulNode, context: LowerContext, product: Piecewise, tile: Tile): Cost {
   const { inputs, outputs, parts, weight, piece } = product;
@@ -189,17 +163,14 @@ function costOf(node: MatmulNode, context: LowerContext, product: Piecewise, til
     flops: `(${(2 + unpackingFlops(weight)) * inputs * outputs * parts + normFlops}+${flopsOf(node.post) * outputs})*d.B`,
     bytes: `${4 * inputs * tiles}*d.B+${weightBytes}*Math.ceil(d.B/${rows})+${other}`,
     minimum: `${4 * inputs}*d.B+${weightBytes}+${other}`,
-    serial: (norm?.kind === "layer" ? 2 : 1) * (Math.min(inputs, partOf(product, tile) * grainOf(weight)) + (splits > 1 ? splits : 0)),
+    serial: (norm?.kind === "layer" ? 2 : 1) * (partOf(product, tile) + (splits > 1 ? splits : 0)),
   };
 }
 
-/** Adapters whose barriers are slow. */
-const slowBarriers = "d.W<64";
-
 function lower(node: MatmulNode, id: number, context: LowerContext, product: Piecewise): void {
   if (product.inputs < longSum) return lowerTile(node, id, context, product, wholeSums(product));
-  lowerTile(node, id, context, product, splitSums(product), `!(${slowBarriers})`);
-  lowerTile(node, id, context, product, wholeSums(product), slowBarriers);
+  lowerTile(node, id, context, product, splitSums(product), `!(${oneAfterAnother})`);
+  lowerTile(node, id, context, product, wholeSums(product), oneAfterAnother);
 }
 
 export const matmulVector: Schedule = schedule<MatmulNode>({

@@ -39,6 +39,7 @@ import {
   type Schedule,
   write,
 } from "./schedule.ts";
+import type { Team } from "./team.ts";
 
 function emit(
   node: NormNode,
@@ -75,15 +76,24 @@ export const isScale = (node: Node | undefined): node is NormNode =>
   node?.op === "norm" && node.kind === "rms" && node.post === undefined && (node.groups ?? 1) === 1;
 
 /** That number at one place: for kernels that take such a norm on the way. */
-export function scaleAt(k: KernelBuilder, node: NormNode, at: Omit<Coords, "c">, context: LowerContext): KExpr {
+export function scaleAt(k: KernelBuilder, node: NormNode, at: Omit<Coords, "c">, context: LowerContext, team: Team): KExpr {
   const channels = channelsOf(node.type);
   const x = context.value(node.args[0] ?? bug("norm"));
   const squares = k.var("squares", f32(0));
-  k.for("c", 0, channels, (c) => {
-    const v = k.let("v", read(k, x, { ...at, c }));
-    k.assign(squares, fma(v, v, squares));
-  });
-  return k.let("scale", scaleOf(squares, channels, node.eps));
+  k.for(
+    "c",
+    team.part,
+    channels,
+    (c) => {
+      const v = k.let("v", read(k, x, { ...at, c }));
+      k.assign(squares, fma(v, v, squares));
+    },
+    team.parts,
+  );
+  return k.let(
+    "scale",
+    team.join([squares], ([total = bug("no sum")]) => scaleOf(total, channels, node.eps)),
+  );
 }
 
 /** The groups of a norm, and the channels of one. */

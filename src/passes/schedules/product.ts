@@ -7,7 +7,8 @@ import type { MatmulNode, NormNode } from "../../ir/graph.ts";
 import { components, f32, fma, type KernelBuilder, type KExpr, mul, add, u32 } from "./kit.ts";
 import { isScale, scaleAt } from "./norm.ts";
 import { applyPost, channelsOf, type Coords, elements, type LowerContext, parameterName, postBytes, read } from "./schedule.ts";
-import { bindWeight, everyInput, sweep, type Weight, weightAt, type WeightPiece, type Wide } from "./weight.ts";
+import { alone, shareOf, type Team } from "./team.ts";
+import { aheadOf, bindWeight, everyInput, sweep, type Weight, weightAt, type WeightPiece, type Wide } from "./weight.ts";
 
 /** The sizes of a product, and its weight. */
 export interface Product {
@@ -66,16 +67,16 @@ export function ownNorm(node: MatmulNode, context: LowerContext): NormNode | und
 
 /**
  * A product at one place, its epilogue applied, and where its input is an absorbed norm that too: for kernels that need few of its
- * outputs, or few inputs for each.
+ * outputs, or few inputs for each. Many inputs are shared among the lanes of a team.
  */
-export function productAt(k: KernelBuilder, node: MatmulNode, at: Coords, context: LowerContext): KExpr {
+export function productAt(k: KernelBuilder, node: MatmulNode, at: Coords, context: LowerContext, team: Team = alone): KExpr {
   const { inputs, parts, weight } = productOf(node, context);
   const [piece = bug("no weight"), ...more] = weight.pieces;
   if (more.length > 0) bug("a product on the way has a weight in pieces");
   const norm = ownNorm(node, context);
   if (norm !== undefined && !isScale(norm)) bug("a product on the way takes RMS norms only");
   const x = context.value((norm ?? node).args[0] ?? bug("matmul"));
-  const scale = norm && scaleAt(k, norm, at, context);
+  const scale = norm && scaleAt(k, norm, at, context, team);
   const finish = (sums: readonly KExpr[]): KExpr =>
     applyPost(k, node, scale === undefined ? sums : sums.map((sum) => mul(sum, scale)), at, context);
   const bound = bindWeight(k, weight, piece);
@@ -89,9 +90,10 @@ export function productAt(k: KernelBuilder, node: MatmulNode, at: Coords, contex
     return finish(columns.map((column) => k.let("sum", sumOf(column))));
   }
   const sums = columns.map(() => k.var("sum", f32(0)));
-  sweep(k, bound, everyInput(weight), columns, (input, weightOf) => {
+  const ahead = aheadOf(weight);
+  sweep(k, bound, ahead, shareOf(k, everyInput(weight, ahead), team.part, team.parts), columns, (input, weightOf) => {
     const value = k.let("x", read(k, x, { ...at, c: input }));
     sums.forEach((sum, q) => k.assign(sum, fma(weightOf(q), value, sum)));
   });
-  return finish(sums);
+  return team.join(sums, finish);
 }

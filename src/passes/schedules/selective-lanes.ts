@@ -1,6 +1,7 @@
 /**
  * A selective recurrence, a lane a column, one time step after the other: whole sequences with the state in the lane, one step
- * with the state in place. Every family runs so; where columns are few and the recurrence is plain, `selective-slices` is faster.
+ * with the state in place. Every family runs so; where columns are few and the recurrence is plain, `selective-slices` is faster,
+ * and `selective-step` for one step where rows are many.
  */
 import type { SsmNode, ValueId } from "../../ir/graph.ts";
 import { bug } from "../../ir/error.ts";
@@ -21,9 +22,9 @@ import {
   serialSteps,
   stateIndex,
   stepFlops,
-  stepOperands,
   wordsSeen,
 } from "./selective.ts";
+import { alone } from "./team.ts";
 import type { Wide } from "./weight.ts";
 
 /** Lanes of a workgroup: no more than there are columns. */
@@ -61,7 +62,7 @@ export function lowerLanes(node: SsmNode, id: ValueId, context: LowerContext, wh
     const place = placeOf(k, s, first, entry !== "step", wide);
     const kept = state === undefined ? undefined : bufferColumn(k, state, N, (n) => stateIndex(s, b, n, first));
     const step = (l: KExpr, column: Column): void => {
-      s.begin(k, { b, l });
+      s.begin(k, { b, l }, place, alone);
       const results = advance(k, s, { b, l }, { place, state: column }, { reads: true });
       writeResults(k, s, node, id, { b, l }, place, results, context);
     };
@@ -101,7 +102,6 @@ export const selectiveLanes: Schedule = schedule<SsmNode>({
   name: "selective-lanes",
   doc: "a lane a column of a head's state, which it keeps",
   op: "ssm",
-  applies: (node, _, context) => node.form.stage === "selective" && (context.entry === "step" || context.mode === "scan"),
+  applies: (node, _, context) => node.form.stage === "selective" && context.entry !== "step" && context.mode === "scan",
   lower: (node, id, context) => lowerLanes(node, id, context),
-  absorbs: (node, _, context) => (context.entry === "step" ? stepOperands(node, context) : []),
 });

@@ -40,15 +40,13 @@ import {
   stepFlops,
   wordsSeen,
 } from "./selective.ts";
+import { oneAfterAnother } from "./team.ts";
 
 /** Columns of a workgroup, slices of a block, and time steps of a slice. */
 const shape = { columns: 32, slices: 8, steps: 16 };
 const lanes = shape.columns * shape.slices;
 /** Rows whose slices are joined at once: a lane each, and 16 KB of workgroup memory. */
 const joined = lanes / shape.columns;
-
-/** Adapters that run the lanes of a workgroup one after another. */
-const oneAfterAnother = "d.W<64";
 
 function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
   const s = selectiveOf(node, context);

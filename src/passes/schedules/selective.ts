@@ -15,11 +15,12 @@ import {
   ownArity,
 } from "../../ir/graph.ts";
 import { isOutput, sourceOf } from "../../ir/rewrite.ts";
-import { add, div, f32, fma, joined, type KernelBuilder, type KExpr, mul, u32, unary } from "./kit.ts";
+import { add, div, f32, fma, joined, type KernelBuilder, type KExpr, lt, min, mul, u32, unary } from "./kit.ts";
 import { channelsOf, type Coords, flopsOf, hasLength, type LowerContext, operandsBytes, read, type ValueRef } from "./schedule.ts";
 import { rowBytes, unpackingFlops, type Wide } from "./weight.ts";
 import { isScale, scaleAt } from "./norm.ts";
-import { across, isWhole, none, ownNorm, productAt, productOf } from "./product.ts";
+import { alone, type Team } from "./team.ts";
+import { across, fewProducts, isWhole, none, ownNorm, productAt, productOf } from "./product.ts";
 
 /** A selective node with its operands' places. */
 export interface Selective {
@@ -37,12 +38,12 @@ export interface Selective {
   readonly distinct: readonly SelectiveRole[];
   /** Whether one value is the decay of heads and the gain too. */
   readonly shares: boolean;
-  /** To be called in a step before anything is read: what is the same for all rows of an absorbed norm. */
-  readonly begin: (k: KernelBuilder, at: Omit<Coords, "c">) => void;
+  /** To be called in a step before anything is read: what is the same for all rows of absorbed norms, and an absorbed product. */
+  readonly begin: (k: KernelBuilder, at: Omit<Coords, "c">, own: Head, team: Team) => void;
   /** Channels of the norms taken on the way, those of the product aside. */
   readonly normed: number;
-  /** A product computed on the way: its inputs, the bytes of its weight and of its epilogue's parameters, operations a result. */
-  readonly product: { readonly inputs: number; readonly bytes: number; readonly flops: number } | undefined;
+  /** A product computed on the way: its inputs, the bytes of its weight and of its epilogue's parameters, operations a result; whether teams share them. */
+  readonly product: { readonly inputs: number; readonly bytes: number; readonly flops: number; readonly shared: boolean } | undefined;
   /** What the epilogue reads beyond that: values of every result, and parameters of every channel. */
   readonly post: { readonly values: number; readonly params: number };
 }
@@ -51,37 +52,40 @@ export function selectiveOf(node: SsmNode, context: LowerContext): Selective {
   const { form } = node;
   if (form.stage !== "selective") return bug(`a selective schedule was given a ${form.stage} ssm`);
   const roles = selectiveRoles(form);
-  const refs = new Map<SelectiveRole, ValueRef>(roles.map((role, i) => [role, context.value(node.args[i] ?? bug(`no ${role}`))]));
+  const idOf = (role: SelectiveRole): ValueId => node.args[roles.indexOf(role)] ?? bug(`no ${role}`);
+  const refs = new Map<SelectiveRole, ValueRef>(roles.map((role) => [role, context.value(idOf(role))]));
   const extras = [...new Set(node.args.slice(roles.length))].filter((id) => !node.args.slice(0, roles.length).includes(id));
   const of = (role: SelectiveRole): ValueRef => refs.get(role) ?? bug(`no operand ${role}`);
   const norms = [...new Set(node.args.slice(0, roles.length))].flatMap((id) => {
     const norm = context.graph.nodes[id];
     return isScale(norm) && context.absorbed(id) ? [{ id, norm }] : [];
   });
-  const scales = new Map<ValueId, KExpr>();
+  const product = absorbedProduct(idOf("decay"), context);
+  /** Of a step at hand: the scales of norms, and the product's result. */
+  const known = new Map<ValueId, KExpr>();
   return {
     form,
     columns: form.heads * form.width,
     has: (role) => refs.has(role),
     read: (k, role, at, index) => {
       const here = { ...at, c: index };
-      const place = roles.indexOf(role);
-      const product = absorbedProduct(node, place, context);
-      if (product !== undefined) return productAt(k, product, here, context);
-      const normed = norms.find(({ id }) => id === node.args[place]);
+      const id = idOf(role);
+      const made = (): KExpr => known.get(id) ?? bug(`${role} is read before the step begins`);
+      if (id === product?.id) return made();
+      const normed = norms.find((norm) => norm.id === id);
       if (normed === undefined) return read(k, of(role), here);
-      const x = context.value(normed.norm.args[0] ?? bug("norm"));
-      return mul(read(k, x, here), scales.get(normed.id) ?? bug(`${role} is read before the step begins`));
+      return mul(read(k, context.value(normed.norm.args[0] ?? bug("norm")), here), made());
     },
-    begin: (k, at) => {
-      for (const { id, norm } of norms) scales.set(id, scaleAt(k, norm, at, context));
+    begin: (k, at, { heads: [head = bug("no head")] }, team) => {
+      for (const { id, norm } of norms) known.set(id, scaleAt(k, norm, at, context, team));
+      if (product !== undefined) known.set(product.id, k.let("made", productAt(k, product.node, { ...at, c: head }, context, team)));
     },
     normed: norms.reduce((sum, { norm }) => sum + channelsOf(norm.type), 0),
-    shares: form.gain && form.writes === 1 && node.args[roles.indexOf("gain")] === node.args[roles.indexOf("decay")],
+    shares: form.gain && form.writes === 1 && idOf("gain") === idOf("decay"),
     rows: (role) => form.state > 1 && refs.has(role) && numbersOf(of(role)) === form.heads * form.state,
     varies: (role) => refs.has(role) && of(role).layout !== "P",
-    distinct: roles.filter((_, i) => node.args.indexOf(node.args[i] ?? -1) === i && absorbedProduct(node, i, context) === undefined),
-    product: productCost(roles.flatMap((_, i) => absorbedProduct(node, i, context) ?? [])[0], context),
+    distinct: roles.filter((role, i) => node.args.indexOf(idOf(role)) === i && idOf(role) !== product?.id),
+    product: productCost(product?.node, context),
     post: {
       values: extras.filter((id) => context.value(id).layout !== "P").length,
       params: extras.filter((id) => context.value(id).layout === "P").length,
@@ -90,10 +94,9 @@ export function selectiveOf(node: SsmNode, context: LowerContext): Selective {
 }
 
 /** The product that an operand is, where the node computes it on the way. */
-function absorbedProduct(node: SsmNode, operand: number, context: LowerContext): MatmulNode | undefined {
-  const id = node.args[operand] ?? bug("no operand");
-  const product = context.graph.nodes[id];
-  return product?.op === "matmul" && context.absorbed(id) ? product : undefined;
+function absorbedProduct(id: ValueId, context: LowerContext): { readonly id: ValueId; readonly node: MatmulNode } | undefined {
+  const node = context.graph.nodes[id];
+  return node?.op === "matmul" && context.absorbed(id) ? { id, node } : undefined;
 }
 
 /** Products of so many inputs are worth computing on the way. */
@@ -149,16 +152,16 @@ function productCost(product: MatmulNode | undefined, context: LowerContext): Se
   const params = product.args.slice(ownArity(product)).filter((id) => context.value(id).layout === "P").length;
   const flops =
     (2 + unpackingFlops(weight)) * inputs * parts + flopsOf(product.post) + (ownNorm(product, context) ? 2 * inputs + parts : 0);
-  return { inputs, bytes: (rowBytes(weight) * parts + 4 * params) * outputs, flops };
+  return { inputs, bytes: (rowBytes(weight) * parts + 4 * params) * outputs, flops, shared: inputs * parts > fewProducts };
 }
 
 /** Numbers of a value a step, or of a parameter. */
 const numbersOf = ({ type, layout }: ValueRef): number =>
   layout === "P" ? type.dims.reduce((product, d) => product * Number(d.size), 1) : channelsOf(type);
 
-/** Where one column's N numbers are kept. */
+/** Where one column's N numbers are kept, or a part of them. */
 export interface Column {
-  /** Runs `body` for every row. */
+  /** Runs `body` for every row, by whose number, as it is given here, they are known. */
   readonly each: (body: (n: KExpr) => void) => void;
   readonly get: (n: KExpr) => KExpr;
   readonly set: (n: KExpr, value: KExpr) => void;
@@ -188,6 +191,40 @@ export const bufferColumn = (k: KernelBuilder, buffer: string, rows: number, ind
   get: (n) => k.load(buffer, index(n)),
   set: (n, value) => k.store(buffer, index(n), value),
 });
+
+/**
+ * Every `parts`-th row of a buffer's column, which is one lane's of a team: all of them are loaded, then all are stored, for a load that
+ * may be of what was stored before has to wait. `inside` where not every lane has a column.
+ */
+export function sharedColumn(
+  k: KernelBuilder,
+  buffer: string,
+  rows: number,
+  { part, parts }: Team,
+  index: (n: KExpr) => KExpr,
+  inside?: KExpr,
+): Column {
+  const own = ownColumn(k, Math.ceil(rows / parts));
+  const whole = rows % parts === 0;
+  const rowAt = (i: KExpr): KExpr => k.let("n", add(part, mul(i, parts)));
+  own.each((i) => own.set(i, k.load(buffer, index(whole ? rowAt(i) : min(rowAt(i), rows - 1)))));
+  const held = new Map<KExpr, KExpr>();
+  return {
+    each: (body) =>
+      own.each((i) => {
+        const n = rowAt(i);
+        held.set(n, i);
+        if (whole) body(n);
+        else k.if(lt(n, rows), () => body(n));
+      }),
+    get: (n) => own.get(held.get(n) ?? bug("a row of another lane")),
+    set: (n, value) => {
+      const store = (): void => k.store(buffer, index(n), value);
+      if (inside === undefined) store();
+      else k.if(inside, store);
+    },
+  };
+}
 
 /** The index of a row of a column in a stream's state. */
 export const stateIndex = ({ form, columns }: Selective, b: KExpr, n: KExpr, column: KExpr): KExpr =>
@@ -252,6 +289,8 @@ export interface Lane {
 export interface StepOptions {
   /** Whether results are wanted, or the next state only. */
   readonly reads: boolean;
+  /** Lanes that have a part of the rows each: results are of those of the lane. */
+  readonly team?: Team;
   /** Hears of the decay as it is given, of a row where every row has its own. */
   readonly onDecay?: (decay: KExpr, n: KExpr) => void;
 }
@@ -262,7 +301,7 @@ export function advance(
   s: Selective,
   at: Omit<Coords, "c">,
   { place, state }: Lane,
-  { reads, onDecay }: StepOptions,
+  { reads, team = alone, onDecay }: StepOptions,
 ): readonly KExpr[] {
   const { heads, state: N, groups, writes, before, correction, bonus } = s.form;
   const { columns, row } = place;
@@ -283,8 +322,9 @@ export function advance(
     return unary("exp", rated(s, place, n, decay));
   };
   const results = reads ? Array.from({ length: s.form.reads }, () => k.var("y", zero)) : [];
-  const inner = correction ? k.var("inner", zero) : undefined;
-  if (inner !== undefined) state.each((n) => k.assign(inner, fma(state.get(n), s.read(k, "b", at, add(row, n)), inner)));
+  const seen = correction ? k.var("inner", zero) : undefined;
+  if (seen !== undefined) state.each((n) => k.assign(seen, fma(state.get(n), s.read(k, "b", at, add(row, n)), seen)));
+  const inner = seen && team.join([seen], ([total = seen]) => total);
   const present = bonus && reads ? k.var("present", f32(0)) : undefined;
   // Of four columns a vector stands before what they share, whose type a product takes.
   state.each((n) => {

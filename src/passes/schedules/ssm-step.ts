@@ -1,4 +1,7 @@
-/** One recurrence step of a time-invariant system, state in place. Diagonal: a lane a channel. Dense: a workgroup a channel. */
+/**
+ * One recurrence step of a time-invariant system, state in place. Diagonal: lanes share the states of a channel, or on software adapters
+ * and of few states a lane a channel. Dense: a workgroup a channel.
+ */
 import type { SsmNode, ValueId } from "../../ir/graph.ts";
 import {
   advance,
@@ -12,12 +15,12 @@ import {
   stepFlops,
   storeState,
 } from "./ssm-state.ts";
-import { dim, div, f32, fma, group, kernelBuilder, type KExpr, lane, lt, mod, mul, sub, add, u32 } from "./kit.ts";
+import { add, and, dim, div, f32, fma, group, kernelBuilder, type KExpr, lane, lt, min, mod, mul, sub, u32 } from "./kit.ts";
 import { ltiOf, stateOf } from "./lti.ts";
 import {
   applyPost,
   flatGrid,
-  flatLane,
+  flatGroup,
   flopsOf,
   groupsOf,
   type LowerContext,
@@ -27,40 +30,82 @@ import {
   type Schedule,
   write,
 } from "./schedule.ts";
+import { alone, oneAfterAnother, teamOf } from "./team.ts";
 import { channelsSeen } from "./traffic.ts";
 
-function lowerDiagonal(node: SsmNode, id: ValueId, context: LowerContext): void {
+/** Channels of a workgroup, and the lanes that share the states of one. */
+interface Shape {
+  readonly channels: number;
+  readonly parts: number;
+}
+
+/** Of teams: as few channels as are a sector of a cache line, and as many lanes as every device has. */
+const most: Shape = { channels: 8, parts: 32 };
+/** States that one lane may as well have by itself. */
+const fewStates = 4;
+
+function lowerShape(node: SsmNode, id: ValueId, context: LowerContext, { channels, parts }: Shape, when?: string): void {
   const lti = ltiOf(node, context);
-  const k = kernelBuilder("ssm_step", 64);
+  const single = parts === 1;
+  const k = kernelBuilder(single ? "ssm_step" : "ssm_step_states", channels * parts);
   const buffer = k.bind(stateOf(id, lti, context), "read_write");
-  const i = k.let("i", flatLane(64));
-  k.if(lt(i, mul(dim("B"), lti.channels)), () => {
-    const at = { b: k.let("b", div(i, lti.channels)), c: k.let("h", mod(i, lti.channels)), l: dim("t") };
+  const team = single ? alone : teamOf(k, channels, parts);
+  const i = k.let("i", add(mul(flatGroup(), channels), single ? lane : mod(lane, channels)));
+  const total = mul(dim("B"), lti.channels);
+  const inside = lt(i, total);
+  /** Lanes beyond the last channel have its numbers, and store none: they too reach the barrier. */
+  const step = (own: KExpr, guarded: (store: () => void, first?: KExpr) => void): void => {
+    const at = { b: k.let("b", div(own, lti.channels)), c: k.let("h", mod(own, lti.channels)), l: dim("t") };
     const u = k.let("u", read(k, lti.u, at));
-    const sum = k.var("sum", mul(k.load(k.bind(lti.skip), at.c), u));
-    k.for("n", 0, lti.states, (n) => {
-      const pole = loadPole(k, lti, n, at.c);
-      const place = statePlace(k, lti, at.b, n, at.c);
-      const held = loadState(k, lti, buffer, place);
-      const x: State = { ...held, ...k.letComplex("x", held) };
-      const next = advance(k, pole, x, { re: u, im: f32(0) });
-      storeState(k, lti, buffer, place, next);
-      k.assign(sum, sub(fma(pole.gain.re, next.re, sum), mul(pole.gain.im, next.im)));
-    });
-    write(k, context.result(id), at, applyPost(k, node, [sum], at, context));
-  });
-  const own = `d.B*${lti.channels}*${8 + 8 * lti.kept}+${postBytes(node, context.entry, context)}`;
+    const sum = k.var("sum", f32(0));
+    k.for(
+      "n",
+      team.part,
+      lti.states,
+      (n) => {
+        const pole = loadPole(k, lti, n, at.c);
+        const place = statePlace(k, lti, at.b, n, at.c);
+        const held = loadState(k, lti, buffer, place);
+        const x: State = { ...held, ...k.letComplex("x", held) };
+        const next = advance(k, pole, x, { re: u, im: f32(0) });
+        guarded(() => storeState(k, lti, buffer, place, next));
+        k.assign(sum, sub(fma(pole.gain.re, next.re, sum), mul(pole.gain.im, next.im)));
+      },
+      parts,
+    );
+    const totals = team.gather([sum]);
+    guarded(
+      () => {
+        const results = totals().map((y) => k.let("y", fma(k.load(k.bind(lti.skip), at.c), u, y)));
+        write(k, context.result(id), at, applyPost(k, node, results, at, context));
+      },
+      lt(lane, channels),
+    );
+  };
+  if (single) k.if(inside, () => step(i, (store) => store()));
+  else step(k.let("own", min(i, sub(total, 1))), (store, first) => k.if(first === undefined ? inside : and(first, inside), store));
+  const items = `d.B*${lti.channels}`;
+  const own = `${items}*${8 + 8 * lti.kept}+${postBytes(node, context.entry, context)}`;
   const poles = 24 * lti.states * lti.channels + 4 * lti.channels;
   context.emit({
     built: k.finish(),
-    grid: flatGrid(groupsOf(`d.B*${lti.channels}`, 64)),
+    grid: flatGrid(groupsOf(items, channels)),
+    ...(when === undefined ? {} : { when }),
     cost: {
-      flops: `d.B*${lti.channels}*${stepFlops(lti) * lti.states + 2 + flopsOf(node.post)}`,
-      bytes: `${own}+${24 * lti.states + 4}*${channelsSeen(`d.B*${lti.channels}`, lti.channels)}`,
+      flops: `${items}*${stepFlops(lti) * lti.states + 2 + flopsOf(node.post) + (single ? 0 : parts)}`,
+      bytes: `${own}+${24 * lti.states + 4}*${channelsSeen(items, lti.channels, channels)}`,
       minimum: `${own}+${poles}`,
-      serial: lti.states,
+      serial: Math.ceil(lti.states / parts) + (single ? 0 : Math.ceil(parts / 4)),
     },
   });
+}
+
+function lowerDiagonal(node: SsmNode, id: ValueId, context: LowerContext): void {
+  const single: Shape = { channels: 64, parts: 1 };
+  const { states } = ltiOf(node, context);
+  if (states <= fewStates) return lowerShape(node, id, context, single);
+  lowerShape(node, id, context, { ...most, parts: Math.min(most.parts, states) }, `!(${oneAfterAnother})`);
+  lowerShape(node, id, context, single, oneAfterAnother);
 }
 
 function lowerDense(node: SsmNode, id: ValueId, context: LowerContext): void {
@@ -111,7 +156,7 @@ function lowerDense(node: SsmNode, id: ValueId, context: LowerContext): void {
 
 export const ssmStep: Schedule = schedule<SsmNode>({
   name: "ssm-step",
-  doc: "a lane a channel, its states one after the other",
+  doc: "lanes share the states of a channel; on software adapters, and of few states, a lane a channel",
   op: "ssm",
   applies: (node, _, context) => context.entry === "step" && node.form.stage === "discrete" && node.form.structure === "diagonal",
   lower: lowerDiagonal,

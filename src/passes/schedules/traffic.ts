@@ -12,9 +12,9 @@ const lanes = 64;
 /** Which of its coordinates neighbouring elements of a kernel differ in. */
 export type Inner = "channel" | "time";
 
-/** Distinct channels of a workgroup, summed over workgroups, where items lie channel after channel. */
-export const channelsSeen = (items: Size, channels: number): string =>
-  `(Math.floor(${items}/${lanes})*${Math.min(lanes, channels)}+Math.min(${channels},${items}%${lanes}))`;
+/** Distinct channels of a workgroup of `size` items, summed over workgroups, where items lie channel after channel. */
+export const channelsSeen = (items: Size, channels: number, size = lanes): string =>
+  `(Math.floor(${items}/${size})*${Math.min(size, channels)}+Math.min(${channels},${items}%${size}))`;
 
 /** Distinct rows of a workgroup, summed over workgroups, where items lie row after row. */
 export const rowsSeen = (rows: Size, length: Size): string => `${rows}*Math.ceil(${length}/${lanes})`;

@@ -65,9 +65,18 @@ export function rowBytes({ format, inner }: Weight): number {
 /** Operations that make a number of what is stored. */
 export const unpackingFlops = ({ format }: Weight): number => (format === "f32" || formatOf(format).scaled === undefined ? 0 : 2);
 
+/** Words of a row that are loaded before any is used: a lane waits for them once. Of four, the loop is written out. */
+export type Ahead = 1 | 4;
+
+/** As many as rows allow. */
+export const aheadOf = ({ format, inner }: Weight): Ahead =>
+  inner % (4 * (format === "f32" ? 1 : formatOf(format).perWord)) === 0 ? 4 : 1;
+
 /** Inputs that share what is loaded for them: a sum over inputs is cut at multiples of it only. */
-export function grainOf({ format }: Weight): number {
-  return format === "f32" ? 1 : (formatOf(format).scaled?.group ?? formatOf(format).perWord);
+export function grainOf({ format }: Weight, ahead: Ahead): number {
+  if (format === "f32") return ahead;
+  const { perWord, scaled } = formatOf(format);
+  return scaled === undefined || ahead > 1 ? perWord * ahead : scaled.group;
 }
 
 /** Inputs from one multiple of the weight's grain to another, in grains. */
@@ -77,7 +86,7 @@ export interface Range {
 }
 
 /** All inputs. */
-export const everyInput = (weight: Weight): Range => ({ from: 0, to: Math.ceil(weight.inner / grainOf(weight)) });
+export const everyInput = (weight: Weight, ahead: Ahead): Range => ({ from: 0, to: Math.ceil(weight.inner / grainOf(weight, ahead)) });
 
 /** A weight of the input at hand, `column` counted among the columns asked for. */
 type WeightAt = (column: number) => KExpr;
@@ -89,6 +98,7 @@ type WeightAt = (column: number) => KExpr;
 export function sweep(
   k: KernelBuilder,
   bound: BoundWeight,
+  ahead: Ahead,
   { from, to }: Range,
   columns: readonly KExpr[],
   body: (input: KExpr, weightAt: WeightAt) => void,
@@ -97,44 +107,52 @@ export function sweep(
   if (weight.order !== "columns") bug("a sum needs the rows of a weight side by side");
   const width = piece.rows / wide;
   const columnAt = (i: number): KExpr => columns[i] ?? bug("no column");
+  const upFrom = (first: KExpr, name: string, count: number): readonly KExpr[] =>
+    Array.from({ length: count }, (_, i) => k.let(name, add(first, i)));
   if (weight.format === "f32") {
-    k.for("k", from, to, (input) => {
-      const row = k.let("row", mul(input, width));
-      body(input, (i) => k.load(numbers, add(row, columnAt(i))));
+    k.for("k", from, to, (grain) => {
+      for (const input of upFrom(k.let("first", mul(grain, ahead)), "i", ahead)) {
+        const row = k.let("row", mul(input, width));
+        body(input, (i) => k.load(numbers, add(row, columnAt(i))));
+      }
     });
     return;
   }
   const { format, inner } = weight;
   const { perWord, scaled } = formatOf(format);
-  /** The inputs of word `j`. */
-  const word = (j: KExpr, number: (code: KExpr, column: number) => KExpr): void => {
-    const row = k.let("row", mul(j, width));
-    const words = columns.map((column) => k.let("word", k.load(numbers, add(row, column))));
-    const held = inner % perWord === 0 ? perWord : min(perWord, sub(inner, mul(j, perWord)));
-    k.for("h", 0, held, (h) =>
-      body(k.let("k", add(mul(j, perWord), h)), (i) => number(shr(words[i] ?? bug("no word"), mul(h, 32 / perWord)), i)),
-    );
+  /** The inputs of `count` words from `first` on. */
+  const words = (first: KExpr, count: number, number: (code: KExpr, column: number) => KExpr): void => {
+    const loaded = upFrom(first, "j", count).map((j) => {
+      const row = k.let("row", mul(j, width));
+      return { j, words: columns.map((column) => k.let("word", k.load(numbers, add(row, column)))) };
+    });
+    for (const { j, words } of loaded) {
+      const held = inner % perWord === 0 ? perWord : min(perWord, sub(inner, mul(j, perWord)));
+      k.for("h", 0, held, (h) =>
+        body(k.let("k", add(mul(j, perWord), h)), (i) => number(shr(words[i] ?? bug("no word"), mul(h, 32 / perWord)), i)),
+      );
+    }
   };
   if (scaled === undefined) {
-    k.for("j", from, to, (j) => word(j, half));
+    k.for("j", from, to, (grain) => words(k.let("first", mul(grain, ahead)), ahead, half));
     return;
   }
   const { group, zero } = scaled;
-  const each = group / perWord;
+  const each = grainOf(weight, ahead) / perWord;
   const last = Math.ceil(inner / perWord);
-  k.for("g", from, to, (g) => {
+  k.for("g", from, to, (grain) => {
+    const g = k.let("group", div(grain, group / perWord / each));
     const row = k.let("row", mul(div(g, 2), width));
     const scales = columns.map((column) =>
       k.let("scale", half(shr(k.load(bound.scales ?? bug("no scales"), add(row, column)), mul(mod(g, 2), 16)))),
     );
     const lows = scales.map((scale) => k.let("low", mul(scale, -zero)));
-    const first = k.let("first", mul(g, each));
+    const number = (code: KExpr, i: number): KExpr =>
+      add(mul(float(bitand(code, 2 ** (32 / perWord) - 1)), scales[i] ?? bug("no scale")), lows[i] ?? bug("no scale"));
+    const first = k.let("first", mul(grain, each));
+    if (ahead > 1) return words(first, ahead, number);
     const end = add(first, each);
-    k.for("j", first, last % each === 0 ? end : min(end, last), (j) =>
-      word(j, (code, i) =>
-        add(mul(float(bitand(code, 2 ** (32 / perWord) - 1)), scales[i] ?? bug("no scale")), lows[i] ?? bug("no scale")),
-      ),
-    );
+    k.for("j", first, last % each === 0 ? end : min(end, last), (j) => words(j, 1, number));
   });
 }
 

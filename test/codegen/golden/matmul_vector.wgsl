@@ -12,10 +12,23 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: 
   let o = min(column, 9u);
   let q = min(position, d.B - 1u);
   var s0 = 0f;
-  for (var k = 0u; k < 8u; k += 1u) {
-    let row = k * 10u;
-    let x = b2[q * 8u + k];
+  for (var k = 0u; k < 2u; k += 1u) {
+    let first = k * 4u;
+    let i = first + 1u;
+    let i_1 = first + 2u;
+    let i_2 = first + 3u;
+    let row = first * 10u;
+    let x = b2[q * 8u + first];
     s0 = b1[row + o] * x + s0;
+    let row_1 = i * 10u;
+    let x_1 = b2[q * 8u + i];
+    s0 = b1[row_1 + o] * x_1 + s0;
+    let row_2 = i_1 * 10u;
+    let x_2 = b2[q * 8u + i_1];
+    s0 = b1[row_2 + o] * x_2 + s0;
+    let row_3 = i_2 * 10u;
+    let x_3 = b2[q * 8u + i_2];
+    s0 = b1[row_3 + o] * x_3 + s0;
   }
   if (column < 10u && position < d.B) {
     let e0 = b3[column];

@@ -18,14 +18,14 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: 
     let b = i / 8u;
     let h = i % 8u;
     let u = b2[b * 8u + h];
-    var sum = b3[h] * u;
+    var sum = 0f;
     for (var n = 0u; n < 4u; n += 1u) {
-      let pole0 = b4[n * 8u + h];
-      let pole1 = b4[(n + 4u) * 8u + h];
-      let pole2 = b4[(n + 8u) * 8u + h];
-      let pole3 = b4[(n + 12u) * 8u + h];
-      let pole4 = b4[(n + 16u) * 8u + h];
-      let pole5 = b4[(n + 20u) * 8u + h];
+      let pole0 = b3[n * 8u + h];
+      let pole1 = b3[(n + 4u) * 8u + h];
+      let pole2 = b3[(n + 8u) * 8u + h];
+      let pole3 = b3[(n + 12u) * 8u + h];
+      let pole4 = b3[(n + 16u) * 8u + h];
+      let pole5 = b3[(n + 20u) * 8u + h];
       let at = (b * 8u + n * 2u) * 8u + h;
       let x_re = b1[at];
       let x_im = b1[at + 8u];
@@ -48,6 +48,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: 
       b1[at + d.B * 64u + 8u] = lost_im;
       sum = pole4 * next_re + sum - pole5 * next_im;
     }
-    b5[b * 8u + h] = 0.5f * sum * (1f + r_erf(0.70710677f * sum));
+    let y = b4[h] * u + sum;
+    b5[b * 8u + h] = 0.5f * y * (1f + r_erf(0.70710677f * y));
   }
 }
