@@ -77,6 +77,7 @@ const products: Readonly<Record<string, Model>> = {
   "75 to 33": model("odd", { u: sequence(75) }, ({ u }) => ({ y: gelu(linear(u, { width: 33 })) })),
   "332 to 20, gated": model("gated", { u: sequence(332) }, ({ u }) => ({ y: glu(u, { width: 20 }) })),
   "3 to 18": model("few", { u: sequence(3) }, ({ u }) => ({ y: linear(u, { width: 18 }) })),
+  "100 to 12": model("short", { u: sequence(100) }, ({ u }) => ({ y: linear(u, { width: 12 }) })),
   "70 to 12, of a mean": model("mean", { u: sequence(70) }, ({ u }) => ({ y: linear(mean(u, "L"), { width: 12 }) })),
 };
 

@@ -33,8 +33,8 @@ interface Tile {
   readonly splits: number;
 }
 
-/** Inputs from which a sum is split between lanes. */
-const longSum = 256;
+/** Inputs from which a sum is split between lanes, by a kernel more: 24 loads after one another are as long as another dispatch. */
+const longSum = 96;
 /** Terms a lane is worth having for. */
 const fewestTerms = 8;
 /** Lanes a workgroup has on every device, and words of memory of its own. */
@@ -168,8 +168,10 @@ function costOf(node: MatmulNode, context: LowerContext, product: Piecewise, til
 }
 
 function lower(node: MatmulNode, id: number, context: LowerContext, product: Piecewise): void {
-  if (product.inputs < longSum) return lowerTile(node, id, context, product, wholeSums(product));
-  lowerTile(node, id, context, product, splitSums(product), `!(${oneAfterAnother})`);
+  const split = splitSums(product);
+  // A workgroup has a lane for each of its outputs, in the end.
+  if (product.inputs < longSum || split.splits < split.wide) return lowerTile(node, id, context, product, wholeSums(product));
+  lowerTile(node, id, context, product, split, `!(${oneAfterAnother})`);
   lowerTile(node, id, context, product, wholeSums(product), oneAfterAnother);
 }
 
