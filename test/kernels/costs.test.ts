@@ -105,6 +105,7 @@ const ops: Readonly<Record<string, Model>> = {
   map: model("map", { u: sequence(64) }, ({ u }) => ({ y: silu(layerNorm(silu(u))) })),
   "layer norm": model("layer", { u: sequence(64) }, ({ u }) => ({ y: layerNorm(silu(u)) })),
   "RMS norm": model("rms", { u: sequence(96) }, ({ u }) => ({ y: rmsNorm(silu(u)) })),
+  "RMS norm of groups": model("groups", { u: sequence(96) }, ({ u }) => ({ y: rmsNorm(silu(u), { groups: 3 }) })),
   "product of 1": model("one", { u: sequence(1) }, ({ u }) => ({ y: silu(linear(u, { width: 64 })) })),
   "product of 3": model("three", { u: sequence(3) }, ({ u }) => ({ y: silu(linear(u, { width: 64 })) })),
   "product of 64": model("many", { u: sequence(64) }, ({ u }) => ({ y: linear(silu(u), { width: 64 }) })),

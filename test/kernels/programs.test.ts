@@ -119,9 +119,30 @@ describe("results and accesses", () => {
     const given = { inputs: new Map([["u", numbers([B, 2, inputs], 3)]]), B, L: 2 };
     for (const W of [32, 256]) {
       const kernels = checkPrograms(compiled, given, { W }).map((r) => r.kernel);
-      expect(kernels).toEqual(expect.arrayContaining(["norm_layer_matmul_vector", "norm_rms_matmul_vector", "norm_layer_rows"]));
-      expect(kernels).not.toContain("norm_rms_rows");
+      const whole = W < 64 ? "norm_layer_rows" : "norm_layer_group";
+      expect(kernels).toEqual(expect.arrayContaining(["norm_layer_matmul_vector", "norm_rms_matmul_vector", whole]));
+      expect(kernels.filter((name) => /^norm_rms_(rows|group)$/.test(name))).toEqual([]);
     }
+  });
+
+  test.each([
+    [200, 1, 1, 1],
+    [129, 1, 1, 16],
+    [130, 1, 2, 17],
+    [36, 1, 3, 43],
+    [20, 1, 2, 300],
+    [5, 1, 2, 70],
+    [1, 1, 1, 3],
+    [96, 3, 2, 33],
+    [75, 5, 3, 21],
+  ])("norms of %i channels in %i groups, %i sequences of %i steps", async (channels, groups, B, L) => {
+    const norms = model("norms", { u: sequence(channels) }, ({ u }) => {
+      const x = silu(u);
+      return { y: silu(rmsNorm(x, { groups })), z: layerNorm(x), m: layerNorm(mean(u, "L")) };
+    });
+    const compiled = await compileGraph(norms.graph, new Map(), { maxLength: 512 });
+    const given = { inputs: new Map([["u", numbers([B, L, channels], 3)]]), B, L };
+    for (const W of [32, 256]) checkPrograms(compiled, given, { W });
   });
 
   test("60 random models of all ops", { timeout: 120_000 }, async () => {

@@ -9,7 +9,7 @@ import { lowpassSchedule } from "./lowpass.ts";
 import { concatSchedule, mapSchedule } from "./map.ts";
 import { matmulVector } from "./matmul-vector.ts";
 import { matmulElements, matmulTiles } from "./matmul.ts";
-import { normGroup, normRows } from "./norm.ts";
+import { normSchedule } from "./norm.ts";
 import { poolSchedule } from "./pool.ts";
 import { poolSteps } from "./pool-steps.ts";
 import { packSchedule, unpackSchedule } from "./resample.ts";
@@ -32,8 +32,7 @@ export const schedules: readonly Schedule[] = [
   matmulElements,
   matmulTiles,
   matmulVector,
-  normRows,
-  normGroup,
+  normSchedule,
   poolSteps,
   poolSchedule,
   attentionSchedule,

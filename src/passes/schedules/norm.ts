@@ -1,4 +1,7 @@
-/** Layer and RMS norm over channels. `rows`: a lane a position, channels one after the other. `group`: a workgroup a position. */
+/**
+ * Layer and RMS norm over channels. `group`: lanes of a workgroup share the channels of a position and join their sums. `rows`: a lane a
+ * position, channels one after the other.
+ */
 import { bug } from "../../ir/error.ts";
 import { type Node, type NormNode, ownArity } from "../../ir/graph.ts";
 import {
@@ -15,6 +18,7 @@ import {
   lt,
   mod,
   mul,
+  select,
   sub,
   u32,
   unary,
@@ -25,6 +29,7 @@ import {
   type Coords,
   elements,
   flatGrid,
+  flatGroup,
   flatLane,
   flopsOf,
   groupsOf,
@@ -40,32 +45,6 @@ import {
   write,
 } from "./schedule.ts";
 import type { Team } from "./team.ts";
-
-function emit(
-  node: NormNode,
-  context: LowerContext,
-  k: KernelBuilder,
-  grid: readonly [number | string, number | string, number | string],
-  serial: number,
-  when: string | undefined,
-): void {
-  const count = elements(node.type, context.entry);
-  const own = `8*${count}`;
-  const post = node.args.slice(ownArity(node)).map((id) => context.graph.nodes[id]?.type ?? bug("no node"));
-  const parameters = post.filter((type) => !type.dims.some((d) => d.size === "B")).reduce((sum, type) => sum + channelsOf(type), 0);
-  const shared = postBytes(node, context.entry, context);
-  context.emit({
-    built: k.finish(),
-    grid,
-    ...(when === undefined ? {} : { when }),
-    cost: {
-      flops: `${(node.kind === "layer" ? 6 : 3) + flopsOf(node.post)}*${count}+4*${positions(node.type, context.entry)}`,
-      bytes: `${own}+${shared}+${4 * parameters}*(${grid[0]}*${grid[1]}-1)`,
-      minimum: `${own}+${shared}`,
-      serial,
-    },
-  });
-}
 
 /** One over the deviation, of the sum of squares. */
 export const scaleOf = (squares: KExpr, channels: number, eps: number): KExpr =>
@@ -96,101 +75,94 @@ export function scaleAt(k: KernelBuilder, node: NormNode, at: Omit<Coords, "c">,
   );
 }
 
-/** The groups of a norm, and the channels of one. */
-function groupsIn(node: NormNode): { readonly groups: number; readonly channels: number } {
-  const { groups = 1 } = node;
-  return { groups, channels: channelsOf(node.type) / groups };
+const perPosition = (node: NormNode, context: LowerContext): boolean => hasLength(node.type) && context.entry !== "step";
+
+/** Lanes of a workgroup, of which `splits` share the channels of one position and others have the positions beside it. */
+interface Shape {
+  readonly lanes: number;
+  readonly splits: number;
 }
 
-function lowerRows(node: NormNode, id: number, context: LowerContext, when?: string): void {
-  const { groups, channels } = groupsIn(node);
+function lowerShape(node: NormNode, id: number, context: LowerContext, { lanes, splits }: Shape, when: string | undefined): void {
+  const { groups = 1 } = node;
+  const channels = channelsOf(node.type) / groups;
+  const beside = lanes / splits;
   const x = context.value(node.args[0] ?? bug("norm"));
-  const k = kernelBuilder(`norm_${node.kind}_rows`, 64);
-  const p = k.let("p", flatLane(64));
-  const sequences = mul(dim("B"), perPosition(node, context) ? dim("L") : 1);
-  const total = groups === 1 ? sequences : k.let("total", sequences);
-  k.if(lt(p, mul(total, groups)), () => {
-    const first = groups === 1 ? u32(0) : k.let("first_c", mul(div(p, total), channels));
-    const position = groups === 1 ? p : k.let("position", mod(p, total));
-    const at = positionCoords(k, position, hasLength(node.type), context.entry);
+  const k = kernelBuilder(`norm_${node.kind}_${splits === 1 ? "rows" : "group"}`, lanes);
+  const position = k.let("p", splits === 1 ? flatLane(lanes) : add(mul(flatGroup(), beside), mod(lane, beside)));
+  const at = positionCoords(k, position, hasLength(node.type), context.entry);
+  const first = groups === 1 ? u32(0) : k.let("first", mul(group(2), channels));
+  const inside = lt(position, mul(dim("B"), perPosition(node, context) ? dim("L") : 1));
+  const from = splits === 1 ? first : k.let("from", add(first, div(lane, beside)));
+  const normalize = (end: KExpr, joined: (sum: KExpr) => KExpr): void => {
+    const eachChannel = (body: (c: KExpr) => void): void => k.for("c", from, end, body, splits);
     let mean: KExpr = f32(0);
     if (node.kind === "layer") {
       const sum = k.var("sum", f32(0));
-      k.for("c", first, add(first, channels), (c) => k.assign(sum, add(sum, read(k, x, { ...at, c }))));
-      mean = k.let("mean", mul(sum, f32(1 / channels)));
+      eachChannel((c) => k.assign(sum, add(sum, read(k, x, { ...at, c }))));
+      mean = k.let("mean", mul(joined(sum), f32(1 / channels)));
     }
     const squares = k.var("squares", f32(0));
-    k.for("c", first, add(first, channels), (c) => {
+    eachChannel((c) => {
       const v = k.let("v", sub(read(k, x, { ...at, c }), mean));
       k.assign(squares, fma(v, v, squares));
     });
-    const scale = k.let("scale", scaleOf(squares, channels, node.eps));
-    k.for("c", first, add(first, channels), (c) => {
+    const scale = k.let("scale", scaleOf(joined(squares), channels, node.eps));
+    eachChannel((c) => {
       const value = k.let("y", mul(sub(read(k, x, { ...at, c }), mean), scale));
       write(k, context.result(id), { ...at, c }, applyPost(k, node, [value], { ...at, c }, context));
     });
-  });
-  emit(node, context, k, flatGrid(groupsOf(`(${positions(node.type, context.entry)}*${groups})`, 64)), 3 * channels, when);
-}
-
-function lowerGroup(node: NormNode, id: number, context: LowerContext, when: string): void {
-  const lanes = 64;
-  const { groups, channels } = groupsIn(node);
-  const x = context.value(node.args[0] ?? bug("norm"));
-  const k = kernelBuilder(`norm_${node.kind}_group`, lanes);
-  const at = positionCoords(k, group(0), hasLength(node.type), context.entry);
-  const first = groups === 1 ? u32(0) : k.let("first_c", mul(group(1), channels));
-  let mean: KExpr = f32(0);
-  if (node.kind === "layer") {
-    const sum = k.var("sum", f32(0));
-    k.for("c", add(first, lane), add(first, channels), (c) => k.assign(sum, add(sum, read(k, x, { ...at, c }))), lanes);
-    mean = k.let("mean", mul(joinLanes(k, k.shared("sums", lanes), lanes, sum, add), f32(1 / channels)));
+  };
+  const parts = splits > 16 ? 8 : splits;
+  const last = add(first, channels);
+  if (splits === 1) k.if(inside, () => normalize(last, (sum) => sum));
+  else {
+    // Barriers stand outside of branches: lanes beyond the last position have no channels instead.
+    normalize(k.let("end", select(inside, last, u32(0))), (sum) =>
+      joinLanes(k, k.shared("sums", lanes), lanes, sum, add, { parts, apart: beside }),
+    );
   }
-  const squares = k.var("squares", f32(0));
-  k.for(
-    "c",
-    add(first, lane),
-    add(first, channels),
-    (c) => {
-      const v = k.let("v", sub(read(k, x, { ...at, c }), mean));
-      k.assign(squares, fma(v, v, squares));
+  // Every lane of a position joins the sums.
+  const [flops, joins] = node.kind === "layer" ? [6, 2 * parts + 2] : [3, parts + 2];
+  const count = elements(node.type, context.entry);
+  const places = positions(node.type, context.entry);
+  const [wide, high] = flatGrid(groupsOf(`(${places})`, beside));
+  const minimum = `8*${count}+${postBytes(node, context.entry, context)}`;
+  const post = node.args.slice(ownArity(node)).map((arg) => context.graph.nodes[arg]?.type ?? bug("no node"));
+  const parameters = post.filter((type) => !type.dims.some((d) => d.size === "B")).reduce((sum, type) => sum + channelsOf(type), 0);
+  context.emit({
+    built: k.finish(),
+    grid: [wide, high, groups],
+    ...(when === undefined ? {} : { when }),
+    cost: {
+      flops: `${flops + flopsOf(node.post)}*${count}+${splits * joins}*${places}`,
+      bytes: `${minimum}+${4 * parameters}*(${wide}*${high}-1)`,
+      minimum,
+      serial: 3 * Math.ceil(channels / splits) + (splits > 1 ? 12 : 0),
     },
-    lanes,
-  );
-  const scale = k.let("scale", scaleOf(joinLanes(k, k.shared("scratch", lanes), lanes, squares, add), channels, node.eps));
-  k.for(
-    "c",
-    add(first, lane),
-    add(first, channels),
-    (c) => {
-      const value = k.let("y", mul(sub(read(k, x, { ...at, c }), mean), scale));
-      write(k, context.result(id), { ...at, c }, applyPost(k, node, [value], { ...at, c }, context));
-    },
-    lanes,
-  );
-  emit(node, context, k, [positions(node.type, context.entry), groups, 1], 3 * Math.ceil(channels / lanes) + 12, when);
+  });
 }
 
-const perPosition = (node: NormNode, context: LowerContext): boolean => hasLength(node.type) && context.entry !== "step";
+/** Adapters whose barriers are slow. */
+const slowBarriers = "d.W<64";
 
-export const normRows: Schedule = schedule<NormNode>({
-  name: "norm-rows",
-  doc: "whole sequences: a lane a position; neighbouring lanes read neighbouring time steps",
+/** The largest power of two not above `size`, and not below 1. */
+const powerWithin = (size: number): number => 2 ** Math.floor(Math.log2(Math.max(size, 1)));
+
+function lower(node: NormNode, id: number, context: LowerContext): void {
+  const channels = channelsOf(node.type) / (node.groups ?? 1);
+  // Neighbouring lanes read what lies side by side: time steps of a sequence, channels of a step.
+  const shape = perPosition(node, context)
+    ? { lanes: 256, splits: powerWithin(Math.min(16, channels / 8)) }
+    : { lanes: 64, splits: powerWithin(Math.min(64, channels)) };
+  if (shape.splits > 1) lowerShape(node, id, context, shape, `!(${slowBarriers})`);
+  lowerShape(node, id, context, { lanes: 64, splits: 1 }, shape.splits > 1 ? slowBarriers : undefined);
+}
+
+export const normSchedule: Schedule = schedule<NormNode>({
+  name: "norm-lanes",
+  doc: "lanes share the channels of a position and join their sums; a lane a position on software adapters",
   op: "norm",
-  applies: (node, _, context) => perPosition(node, context),
-  lower: lowerRows,
-});
-
-/** Sequences enough to fill lanes with one each, and adapters whose barriers are slow. */
-const manySequences = "(d.B>=64||d.W<64)";
-
-export const normGroup: Schedule = schedule<NormNode>({
-  name: "norm-group",
-  doc: "one step: a workgroup a sequence, sums over its lanes; a lane a sequence where there are many",
-  op: "norm",
-  applies: (node, _, context) => !perPosition(node, context),
-  lower: (node, id, context) => {
-    lowerGroup(node, id, context, `!${manySequences}`);
-    lowerRows(node, id, context, manySequences);
-  },
+  applies: () => true,
+  lower,
 });

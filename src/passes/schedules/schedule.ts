@@ -17,7 +17,7 @@ import {
 } from "../../ir/graph.ts";
 import type { Kernel, KExpr } from "../../ir/kernel.ts";
 import type { Mode } from "../../runtime/plan.ts";
-import { add, dim, div, fromExpr, group, type KernelBuilder, lane, lt, mul, type Operand, sub, u32 } from "./kit.ts";
+import { add, dim, div, fromExpr, group, type KernelBuilder, lane, lt, mod, mul, type Operand, sub, u32 } from "./kit.ts";
 import type { Weight } from "./weight.ts";
 
 /** A number, or JavaScript source over `d`. */
@@ -261,18 +261,29 @@ export function flopsOf(expr: Expr | undefined): number {
 }
 
 /**
- * Joins one value a lane into one, known to every lane: the first eight lanes each join their
- * eighth, then lane 0 theirs. Two barriers, where a binary tree has one a level. `lanes` is a multiple of 8.
+ * Joins one value a lane into one, known to every lane: `parts` lanes each join their share, then every lane theirs. Two barriers, where a
+ * binary tree has one a level. Of lanes `apart` from each other where that is given, each such set by itself; `lanes` is a multiple of
+ * `parts * apart`, and where they are equal there is one barrier.
  */
-export function joinLanes(k: KernelBuilder, scratch: string, lanes: Operand, value: KExpr, join: (a: KExpr, b: KExpr) => KExpr): KExpr {
-  const joined = (first: KExpr, count: KExpr, stride: number): KExpr => {
+export function joinLanes(
+  k: KernelBuilder,
+  scratch: string,
+  lanes: Operand,
+  value: KExpr,
+  join: (a: KExpr, b: KExpr) => KExpr,
+  { parts, apart } = { parts: 8, apart: 1 },
+): KExpr {
+  const joined = (first: KExpr, count: Operand, stride: number): KExpr => {
     const total = k.var("joined", k.loadShared(scratch, first));
     k.for("part", 1, count, (part) => k.assign(total, join(total, k.loadShared(scratch, add(first, mul(part, stride))))));
     return total;
   };
+  const heads = parts * apart;
   k.storeShared(scratch, lane, value);
   k.barrier();
-  k.if(lt(lane, 8), () => k.storeShared(scratch, lane, joined(lane, div(lanes, 8), 8)));
-  k.barrier();
-  return joined(u32(0), u32(8), 1);
+  if (lanes !== heads) {
+    k.if(lt(lane, heads), () => k.storeShared(scratch, lane, joined(lane, div(lanes, heads), heads)));
+    k.barrier();
+  }
+  return joined(mod(lane, apart), parts, apart);
 }

@@ -7,9 +7,9 @@ struct Dims { B: u32, L: u32, t: u32, pos: u32, M: u32 }
 @compute @workgroup_size(64u)
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: vec3u) {
   let p = (grp.x + grp.y * 65535u) * 64u + lane;
+  let b = p / d.L;
+  let l = p - b * d.L;
   if (p < d.B * d.L) {
-    let b = p / d.L;
-    let l = p - b * d.L;
     var sum = 0f;
     for (var c = 0u; c < 8u; c += 1u) {
       sum = sum + b1[(b * 8u + c) * d.L + l];
