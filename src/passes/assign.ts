@@ -4,7 +4,8 @@
  */
 import { bug } from "../ir/error.ts";
 import type { Graph, Node, ValueId } from "../ir/graph.ts";
-import { isOutput, usersOf } from "../ir/rewrite.ts";
+import { isOutput, isView, usersOf } from "../ir/rewrite.ts";
+import { joinsOf } from "./joined.ts";
 import { schedules } from "./schedules/index.ts";
 import type { LowerContext, Schedule } from "./schedules/schedule.ts";
 
@@ -16,15 +17,12 @@ export interface Assigned {
   readonly absorbed: readonly ValueId[];
 }
 
-/** Whether a node is another way to look at the buffer of its argument. */
-export const isView = (node: Node): boolean => node.op === "slice" || node.op === "reverse";
-
-const isComputed = (node: Node): boolean => node.op !== "param" && node.op !== "input" && !isView(node);
-
 /** Gives every node the first schedule that applies to it, or says which node no schedule serves. */
 export function assign(graph: Graph, contextOf: (node: Node) => LowerContext): readonly Assigned[] | { readonly unserved: Node } {
+  const { views } = joinsOf(graph);
+  const isComputed = (node: Node, id: ValueId): boolean => node.op !== "param" && node.op !== "input" && !isView(node) && !views.has(id);
   const found = graph.nodes.map((node, id) =>
-    isComputed(node) ? schedules.find((schedule) => schedule.applies(node, id, contextOf(node))) : undefined,
+    isComputed(node, id) ? schedules.find((schedule) => schedule.applies(node, id, contextOf(node))) : undefined,
   );
   const users = usersOf(graph);
   const absorbed = new Set<ValueId>();
@@ -43,7 +41,7 @@ export function assign(graph: Graph, contextOf: (node: Node) => LowerContext): r
   }
   const assigned: Assigned[] = [];
   for (const [id, node] of graph.nodes.entries()) {
-    if (!isComputed(node) || absorbed.has(id)) continue;
+    if (!isComputed(node, id) || absorbed.has(id)) continue;
     const schedule = found[id];
     if (schedule === undefined) return { unserved: node };
     assigned.push({ id, node, schedule, absorbed: (claims.get(id) ?? []).filter((a) => absorbed.has(a)) });

@@ -32,6 +32,7 @@ export const steps = [
   "embed",
   "slice",
   "concat",
+  "repeat",
   "tower",
 ] as const;
 export type Step = (typeof steps)[number] | "reverse" | "lowpass";
@@ -253,7 +254,15 @@ const table: { readonly [K in Step]: (s: Scene) => ValueId } = {
   concat: (s) => {
     const x = value(s);
     const others = s.values.filter((v) => isSequenceValue(s, v) === isSequenceValue(s, x) && widthOf(s, v) <= s.maxH);
-    return s.b.concat([x, others[s.int(others.length)] ?? x]);
+    const more = Array.from({ length: 1 + s.int(2) }, () => others[s.int(others.length)] ?? x);
+    return s.b.concat(s.int(2) === 0 ? [x, ...more] : [...more, x]);
+  },
+  repeat: (s) => {
+    const x = value(s);
+    const blocks = [1, 2, widthOf(s, x)].filter((n) => widthOf(s, x) % n === 0);
+    const y = s.b.repeat(x, blocks[s.int(blocks.length)] ?? 1, 1 + s.int(3));
+    // Kept narrow; parts of what is repeated are read, too.
+    return s.int(2) === 0 ? y : linear(s, y, 1 + s.int(s.maxH));
   },
   reverse: (s) => s.b.reverse(sequence(s)),
   lowpass: (s) => {

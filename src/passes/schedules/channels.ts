@@ -1,6 +1,6 @@
-/** Ops that move or join channels or add up along time: repeated blocks, planes that turn, running sums. */
+/** Planes that turn, and running sums. */
 import { bug } from "../../ir/error.ts";
-import type { CumulateNode, RepeatNode, RotateNode, ValueId } from "../../ir/graph.ts";
+import type { CumulateNode, RotateNode, ValueId } from "../../ir/graph.ts";
 import { everyElement } from "./elements.ts";
 import {
   add,
@@ -24,21 +24,6 @@ import {
   unary,
 } from "./kit.ts";
 import { channelsOf, elements, flatGrid, flatLane, groupsOf, type LowerContext, read, schedule, type Schedule, write } from "./schedule.ts";
-
-export const repeatSchedule: Schedule = schedule<RepeatNode>({
-  name: "repeat-elements",
-  doc: "a lane an element",
-  op: "repeat",
-  applies: () => true,
-  lower: (node, id, context) => {
-    const { block, times } = node;
-    const x = context.value(node.args[0] ?? bug("repeat"));
-    everyElement("repeat", node, id, context, 0, (k, at) => {
-      const c = add(mul(div(at.c, block * times), block), mod(at.c, block));
-      write(k, context.result(id), at, read(k, x, { ...at, c }));
-    });
-  },
-});
 
 export const rotateSchedule: Schedule = schedule<RotateNode>({
   name: "rotate-elements",

@@ -35,14 +35,12 @@ export interface ValueRef {
    * step of a sequence). `P`: a parameter, row-major.
    */
   readonly layout: "BCL" | "BLC" | "BC" | "P";
-  /** Channels of the buffer, of which this value takes every `step`-th from `offset`. */
+  /** Channels of the buffer. */
   readonly channels: number;
-  readonly offset: number;
-  readonly step: number;
+  /** Which of them channel `c` of the value is. */
+  readonly place: (c: KExpr) => KExpr;
   /** Whether time runs backwards: step t of the value is step L-1-t of the buffer. */
   readonly reversed: boolean;
-  /** Neighbouring channels of the value that are one of the buffer; 1 where absent. */
-  readonly repeats?: number;
 }
 
 /** Work of one dispatch. All are sizes over `d`, in operations and bytes. */
@@ -152,8 +150,8 @@ export function channelsOf(type: TensorType): number {
 export const hasLength = (type: TensorType): boolean => type.dims.some((d) => isLength(d.size));
 
 /** Element count of a batch value as a size over `d`. */
-export function elements(type: TensorType, entry: Entry): Size {
-  return `d.B*${channelsOf(type)}${hasLength(type) && entry !== "step" ? "*d.L" : ""}`;
+export function elements(type: TensorType, entry: Entry, channels: Size = channelsOf(type)): Size {
+  return `d.B*${channels}${hasLength(type) && entry !== "step" ? "*d.L" : ""}`;
 }
 
 /** A place in a value: sequence `b`, time step `l`, channel `c`. */
@@ -165,7 +163,7 @@ export interface Coords {
 
 /** The place of an element; `length` is that of the value. */
 export function indexOf(ref: ValueRef, at: Coords, length: KExpr = dim("L")): KExpr {
-  const c = add(mul(div(at.c, ref.repeats ?? 1), ref.step), ref.offset);
+  const c = ref.place(ref.type.dims.length === 0 ? u32(0) : at.c);
   const l = ref.reversed ? sub(sub(length, 1), at.l) : at.l;
   switch (ref.layout) {
     case "BCL":
@@ -175,7 +173,7 @@ export function indexOf(ref: ValueRef, at: Coords, length: KExpr = dim("L")): KE
     case "BC":
       return add(mul(at.b, ref.channels), c);
     case "P":
-      return ref.type.dims.length === 0 ? u32(ref.offset) : c;
+      return c;
   }
 }
 
@@ -240,9 +238,10 @@ export function positionCoords(
 /** How many positions (b, l) a value has in this entry point. */
 export const positions = (type: TensorType, entry: Entry): string => (hasLength(type) && entry !== "step" ? "d.B*d.L" : "d.B");
 
-/** Bytes of an operand read once. */
+/** Bytes of an operand read once; what is repeated lies there once. */
 function operandBytes(id: ValueId, entry: Entry, context: LowerContext): string {
-  const { type } = context.graph.nodes[id] ?? bug("no node");
+  const { op, type, args } = context.graph.nodes[id] ?? bug("no node");
+  if (op === "repeat") return operandBytes(args[0] ?? bug("repeat"), entry, context);
   if (type.dims.some((d) => d.size === "B")) return `4*${elements(type, entry)}`;
   return `${type.dims.reduce((product, d) => product * Number(d.size), 4)}`;
 }
