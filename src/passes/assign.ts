@@ -4,8 +4,9 @@
  */
 import { bug } from "../ir/error.ts";
 import type { Graph, Node, ValueId } from "../ir/graph.ts";
-import { isOutput, isView, usersOf } from "../ir/rewrite.ts";
-import { joinsOf } from "./joined.ts";
+import { sameDims } from "../ir/infer.ts";
+import { isOutput, isView, nodeAt, usersOf } from "../ir/rewrite.ts";
+import { bufferOf, joinsOf, writtenBy } from "./joined.ts";
 import { schedules } from "./schedules/index.ts";
 import type { LowerContext, Schedule } from "./schedules/schedule.ts";
 
@@ -15,6 +16,8 @@ export interface Assigned {
   readonly node: Node;
   readonly schedule: Schedule;
   readonly absorbed: readonly ValueId[];
+  /** Maps that the same kernel writes, besides the node's own. */
+  readonly beside: readonly ValueId[];
 }
 
 /** Gives every node the first schedule that applies to it, or says which node no schedule serves. */
@@ -40,11 +43,43 @@ export function assign(graph: Graph, contextOf: (node: Node) => LowerContext): r
     } else claims.set(id, found[id]?.absorbs?.(node, id, contextOf(node)) ?? []);
   }
   const assigned: Assigned[] = [];
+  const groups = groupMaps(graph, (id) => !absorbed.has(id));
+  const grouped = new Set([...groups.values()].flat());
   for (const [id, node] of graph.nodes.entries()) {
-    if (!isComputed(node, id) || absorbed.has(id)) continue;
+    if (!isComputed(node, id) || absorbed.has(id) || grouped.has(id)) continue;
     const schedule = found[id];
     if (schedule === undefined) return { unserved: node };
-    assigned.push({ id, node, schedule, absorbed: (claims.get(id) ?? []).filter((a) => absorbed.has(a)) });
+    const beside = groups.get(id) ?? [];
+    assigned.push({ id, node, schedule, absorbed: (claims.get(id) ?? []).filter((a) => absorbed.has(a)), beside });
   }
   return assigned;
+}
+
+/** Storage buffers that one kernel of several maps may bind. */
+const mostBuffers = 8;
+
+/**
+ * For maps the later ones that one kernel computes with them: of the same dims, of what is known before the first or is among them,
+ * and of a common buffer.
+ */
+function groupMaps(graph: Graph, isOwn: (id: ValueId) => boolean): ReadonlyMap<ValueId, readonly ValueId[]> {
+  const groups = new Map<ValueId, ValueId[]>();
+  const buffersOf = (maps: readonly ValueId[]): ReadonlySet<ValueId> =>
+    new Set(maps.flatMap((id) => [id, ...nodeAt(graph, id).args]).map((id) => bufferOf(graph, id)));
+  for (const [id, node] of graph.nodes.entries()) {
+    if (node.op !== "map" || !isOwn(id)) continue;
+    const first = [...groups].find(([leader, others]) => {
+      const maps = [leader, ...others];
+      const fits =
+        node.args.every((arg) => maps.includes(arg) || writtenBy(graph, arg).every((value) => value < leader)) &&
+        sameDims(nodeAt(graph, leader).type.dims, node.type.dims) &&
+        isOutput(graph, leader) === isOutput(graph, id);
+      const shared = fits ? buffersOf(maps) : new Set<ValueId>();
+      const shares = node.args.some((arg) => nodeAt(graph, arg).op !== "param" && shared.has(bufferOf(graph, arg)));
+      return shares && new Set([...shared, ...buffersOf([id])]).size <= mostBuffers;
+    });
+    if (first === undefined) groups.set(id, []);
+    else first[1].push(id);
+  }
+  return groups;
 }

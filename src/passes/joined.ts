@@ -4,13 +4,17 @@
  */
 import { bug } from "../ir/error.ts";
 import type { ConcatNode, Graph, Node, ValueId } from "../ir/graph.ts";
-import { isOutput, isView, nodeAt } from "../ir/rewrite.ts";
+import { isOutput, isView, nodeAt, sourceOf } from "../ir/rewrite.ts";
 
-/** Neighbouring channels of a value. */
-export interface Run {
-  readonly of: ValueId;
+/** Neighbouring channels. */
+export interface ChannelRange {
   readonly start: number;
   readonly count: number;
+}
+
+/** Those of a value. */
+export interface Run extends ChannelRange {
+  readonly of: ValueId;
 }
 
 /** Where a value begins in a buffer that others share. */
@@ -40,6 +44,22 @@ export function joinsOf(graph: Graph): Joins {
   const joins = known.get(graph) ?? findJoins(graph);
   known.set(graph, joins);
   return joins;
+}
+
+/** The values that kernels write of which another is a view; itself where a kernel writes it. */
+export function writtenBy(graph: Graph, id: ValueId): readonly ValueId[] {
+  const source = sourceOf(graph, id);
+  return (
+    joinsOf(graph)
+      .views.get(source)
+      ?.map(({ of }) => of) ?? [source]
+  );
+}
+
+/** The value that lies first in the buffer of another: equal where buffers are. */
+export function bufferOf(graph: Graph, id: ValueId): ValueId {
+  const [written = id] = writtenBy(graph, id);
+  return joinsOf(graph).places.get(written)?.buffer ?? written;
 }
 
 function findJoins(graph: Graph): Joins {

@@ -167,13 +167,13 @@ export function dispatchSource(shared: Shared, spec: DispatchSpec, rate: number)
   };
 }
 
-function costOf(spec: DispatchSpec, { id, schedule, absorbed }: Assigned, rate: number): DispatchCost {
+function costOf(spec: DispatchSpec, { id, schedule, absorbed, beside }: Assigned, rate: number): DispatchCost {
   const { flops, bytes, minimum, serial = 1 } = spec.cost;
   const source = (size: Size): string => atRate(`${size}`, rate);
   return {
     kernel: spec.built.kernel.name,
     schedule: schedule.name,
-    values: [...absorbed, id],
+    values: [...absorbed, id, ...beside],
     flops: source(flops),
     bytes: source(bytes),
     minimum: source(minimum),
@@ -199,19 +199,22 @@ function repeated(c: KExpr, { block, times }: RepeatNode, channels: number): KEx
 }
 
 /** Which channel of their buffer channel `c` of joined runs is. */
-function joinedChannel({ places }: Joins, runs: readonly Run[]): (c: KExpr) => KExpr {
+function joinedChannel({ places }: Joins, runs: readonly Run[]): ValueRef["place"] {
   const pieces: { end: number; readonly by: number }[] = [];
-  let start = 0;
-  for (const { of, start: inside, count } of runs) {
-    const by = ((places.get(of)?.offset ?? bug("a run of nothing joined")) + inside - start) >>> 0;
-    start += count;
+  let begin = 0;
+  for (const { of, start, count } of runs) {
+    const by = ((places.get(of)?.offset ?? bug("a run of nothing joined")) + start - begin) >>> 0;
+    begin += count;
     const last = pieces.at(-1);
-    if (last?.by === by) last.end = start;
-    else pieces.push({ end: start, by });
+    if (last?.by === by) last.end = begin;
+    else pieces.push({ end: begin, by });
   }
-  return (c) => {
-    const [last, ...before] = pieces.toReversed();
-    const by = before.reduce((rest, piece) => select(lt(c, piece.end), u32(piece.by), rest), u32(last?.by ?? 0));
+  return (c, { start, count } = { start: 0, count: begin }) => {
+    const first = pieces.findIndex(({ end }) => start < end);
+    const last = pieces.findIndex(({ end }) => start + count <= end);
+    const by = pieces
+      .slice(first, last)
+      .reduceRight((rest, piece) => select(lt(c, piece.end), u32(piece.by), rest), u32(pieces[last]?.by ?? bug("channels beyond a value")));
     return add(c, by);
   };
 }
@@ -272,6 +275,7 @@ export function lowerEntry(shared: Shared, graph: Graph, entry: Entry, mode: Mod
     maxLength: lengthAtRate(shared.maxLength, rate),
     value: reference,
     result: reference,
+    beside: () => current?.beside ?? [],
     absorbed: (id) => current?.absorbed.includes(id) ?? false,
     temp: (size) => temp(atRate(size, rate)),
     state: (id, size) => bufferFor(shared, `state:${id}`, () => ({ kind: "state", name: `state${id}`, size: sizeSource(size) })),

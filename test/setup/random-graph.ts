@@ -33,6 +33,8 @@ export const steps = [
   "slice",
   "concat",
   "repeat",
+  "cumulate",
+  "rotate",
   "tower",
 ] as const;
 export type Step = (typeof steps)[number] | "reverse" | "lowpass";
@@ -263,6 +265,17 @@ const table: { readonly [K in Step]: (s: Scene) => ValueId } = {
     const y = s.b.repeat(x, blocks[s.int(blocks.length)] ?? 1, 1 + s.int(3));
     // Kept narrow; parts of what is repeated are read, too.
     return s.int(2) === 0 ? y : linear(s, y, 1 + s.int(s.maxH));
+  },
+  cumulate: (s) => {
+    const x = s.b.map(bounded(s, randomExpr(s, 1, 2)), [sequence(s)]);
+    return s.int(2) === 0 ? s.b.cumulate("sum", [x]) : s.b.cumulate("max-plus", [x, fellows(s, x)[s.int(8)] ?? x]);
+  },
+  rotate: (s) => {
+    const size = 2 * (1 + s.int(2));
+    const x = s.b.map(bounded(s, randomExpr(s, 1, 2)), [linear(s, sequence(s), 2 * size)]);
+    const planes = 1 + s.int(size / 2);
+    const angles = linear(s, sequence(s), planes * (1 + s.int(2)));
+    return linear(s, s.b.rotate(x, angles, { size, planes, pairs: s.int(2) === 0 ? "neighbours" : "halves" }), 1 + s.int(s.maxH));
   },
   reverse: (s) => s.b.reverse(sequence(s)),
   lowpass: (s) => {
