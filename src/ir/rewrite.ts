@@ -21,10 +21,13 @@ export const withArgs = (node: Node, args: readonly ValueId[]): Node => ({ ...no
 /** The node of a value; a value that does not exist is a bug. */
 export const nodeAt = (graph: Graph, id: ValueId): Node => graph.nodes[id] ?? bug(`no value %${id} in ${graph.name}`);
 
-/** The value that another is a part of, or itself. */
+/** Whether a node is another way to look at its argument. */
+export const isView = (node: Node): boolean => node.op === "slice" || node.op === "repeat" || node.op === "reverse";
+
+/** The value that another is a view of, or itself. */
 export function sourceOf(graph: Graph, id: ValueId): ValueId {
   const node = nodeAt(graph, id);
-  return node.op === "slice" || node.op === "reverse" ? sourceOf(graph, node.args[0] ?? bug("a part of nothing")) : id;
+  return isView(node) ? sourceOf(graph, node.args[0] ?? bug("a view of nothing")) : id;
 }
 
 /**

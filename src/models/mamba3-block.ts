@@ -67,27 +67,28 @@ export function mamba3Block<H extends number>(input: Tensor<Seq<H>>, { name = ""
   return scope(name, () => {
     const rows = 2 * inner + 2 * vectors + 3 * heads + planes;
     const projected = linear(input, { width: rows, bias: false, name: "in_proj" });
-    const [z, u, B, C, delta, rate, trap, angle] = split(projected, [inner, inner, vectors, vectors, heads, heads, heads, planes]);
-    const expanded = (v: Channels, own: "B" | "C"): Channels =>
-      withParameter("add", repeat(normedBy(v, state, `${own}_norm`), state, heads / groups), `${own}_bias`, constant(1));
+    const [z, u, BC, delta, rate, trap, angle] = split(projected, [inner, inner, 2 * vectors, heads, heads, heads, planes]);
+    const normed = normedBy(BC, state, ["B_norm", "C_norm"]);
+    const biased = withParameters("add", repeat(normed, state, heads / groups), ["B_bias", "C_bias"], constant(1));
+    const [k, q] = split(biased, [R * heads * state, R * heads * state]);
     const many = (v: Channels, leaf: string, init: number): Channels =>
-      rank === undefined ? v : withParameter("mul", repeat(v, inner, rank), leaf, constant(init));
+      rank === undefined ? v : withParameters("mul", repeat(v, inner, rank), [leaf], constant(init));
     const floored = call("neg", call("max", DECAYS[decay], num(decayFloor)));
     const y = mamba3(many(u, "mimo_x", 1 / R), {
       heads,
       rank: R,
       mimo: rank !== undefined,
-      k: expanded(B, "B"),
-      q: expanded(C, "C"),
+      k,
+      q,
       dt: stepSize(delta),
       A: mapped(floored, rate),
       lambda: sigmoid(trap),
       angle,
       name: "",
     });
-    const normed = options.outNorm === true ? normedBy(y, headDim, "norm", inner) : y;
-    const gated = mul(normed, silu(many(z, "mimo_z", 1)));
-    return linear(rank === undefined ? gated : sumOf(withParameter("mul", gated, "mimo_o", constant(1 / R)), rank, inner), {
+    const read = options.outNorm === true ? normedBy(y, headDim, ["norm"], inner) : y;
+    const gated = mul(read, silu(many(z, "mimo_z", 1)));
+    return linear(rank === undefined ? gated : sumOf(withParameters("mul", gated, ["mimo_o"], constant(1 / R)), rank, inner), {
       width,
       bias: false,
       name: "out_proj",
@@ -100,17 +101,22 @@ function mapped(expr: Expr, v: Channels, ...more: readonly ValueId[]): Channels 
   return makeTensor(v.shape, running.builder.map(expr, [valueOf(v), ...more], here()), running);
 }
 
-/** `v` and a parameter of its own width. */
-function withParameter(fn: "add" | "mul", v: Channels, leaf: string, init: Init): Channels {
-  return mapped(call(fn, arg(0), arg(1)), v, parameter(layerName("mamba3", ""), leaf, [{ name: "H", size: v.shape.H }], init));
+/** `v` and parameters that are together as wide, equal parts. */
+function withParameters(fn: "add" | "mul", v: Channels, leaves: readonly string[], init: Init): Channels {
+  const dims = [{ name: "H", size: v.shape.H / leaves.length }];
+  const parts = leaves.map((leaf) => parameter(layerName("mamba3", ""), leaf, dims, init));
+  return mapped(call(fn, arg(0), arg(1)), v, trace().builder.concat(parts, here()));
 }
 
-/** Each block of `block` channels at unit root mean square, times a weight of `width` channels, again and again. */
-function normedBy(v: Channels, block: number, layer: string, width = block): Channels {
+/** Each block of `block` channels at unit root mean square; then equal parts, each times a weight of `width` channels, again and again. */
+function normedBy(v: Channels, block: number, layers: readonly string[], width = block): Channels {
   const { builder } = trace();
-  const weight = parameter(layerName("norm", layer), "weight", [{ name: "H", size: width }], constant(1));
   const normed = rmsNorm(v, { groups: v.shape.H / block, affine: false });
-  return mapped(call("mul", arg(0), arg(1)), normed, builder.repeat(weight, width, v.shape.H / width, here()));
+  const weights = layers.map((layer) => {
+    const weight = parameter(layerName("norm", layer), "weight", [{ name: "H", size: width }], constant(1));
+    return builder.repeat(weight, width, v.shape.H / layers.length / width, here());
+  });
+  return mapped(call("mul", arg(0), arg(1)), normed, builder.concat(weights, here()));
 }
 
 /** The sum of `count` parts of `width` channels. */

@@ -4,7 +4,9 @@
  */
 import { bug } from "../ir/error.ts";
 import type { Graph, Node, ValueId } from "../ir/graph.ts";
-import { isOutput, usersOf } from "../ir/rewrite.ts";
+import { sameDims } from "../ir/infer.ts";
+import { isOutput, isView, nodeAt, usersOf } from "../ir/rewrite.ts";
+import { bufferOf, joinsOf, writtenBy } from "./joined.ts";
 import { schedules } from "./schedules/index.ts";
 import type { LowerContext, Schedule } from "./schedules/schedule.ts";
 
@@ -14,17 +16,16 @@ export interface Assigned {
   readonly node: Node;
   readonly schedule: Schedule;
   readonly absorbed: readonly ValueId[];
+  /** Maps that the same kernel writes, besides the node's own. */
+  readonly beside: readonly ValueId[];
 }
-
-/** Whether a node is another way to look at the buffer of its argument. */
-export const isView = (node: Node): boolean => node.op === "slice" || node.op === "reverse";
-
-const isComputed = (node: Node): boolean => node.op !== "param" && node.op !== "input" && !isView(node);
 
 /** Gives every node the first schedule that applies to it, or says which node no schedule serves. */
 export function assign(graph: Graph, contextOf: (node: Node) => LowerContext): readonly Assigned[] | { readonly unserved: Node } {
+  const { views } = joinsOf(graph);
+  const isComputed = (node: Node, id: ValueId): boolean => node.op !== "param" && node.op !== "input" && !isView(node) && !views.has(id);
   const found = graph.nodes.map((node, id) =>
-    isComputed(node) ? schedules.find((schedule) => schedule.applies(node, id, contextOf(node))) : undefined,
+    isComputed(node, id) ? schedules.find((schedule) => schedule.applies(node, id, contextOf(node))) : undefined,
   );
   const users = usersOf(graph);
   const absorbed = new Set<ValueId>();
@@ -42,11 +43,43 @@ export function assign(graph: Graph, contextOf: (node: Node) => LowerContext): r
     } else claims.set(id, found[id]?.absorbs?.(node, id, contextOf(node)) ?? []);
   }
   const assigned: Assigned[] = [];
+  const groups = groupMaps(graph, (id) => !absorbed.has(id));
+  const grouped = new Set([...groups.values()].flat());
   for (const [id, node] of graph.nodes.entries()) {
-    if (!isComputed(node) || absorbed.has(id)) continue;
+    if (!isComputed(node, id) || absorbed.has(id) || grouped.has(id)) continue;
     const schedule = found[id];
     if (schedule === undefined) return { unserved: node };
-    assigned.push({ id, node, schedule, absorbed: (claims.get(id) ?? []).filter((a) => absorbed.has(a)) });
+    const beside = groups.get(id) ?? [];
+    assigned.push({ id, node, schedule, absorbed: (claims.get(id) ?? []).filter((a) => absorbed.has(a)), beside });
   }
   return assigned;
+}
+
+/** Storage buffers that one kernel of several maps may bind. */
+const mostBuffers = 8;
+
+/**
+ * For maps the later ones that one kernel computes with them: of the same dims, of what is known before the first or is among them,
+ * and of a common buffer.
+ */
+function groupMaps(graph: Graph, isOwn: (id: ValueId) => boolean): ReadonlyMap<ValueId, readonly ValueId[]> {
+  const groups = new Map<ValueId, ValueId[]>();
+  const buffersOf = (maps: readonly ValueId[]): ReadonlySet<ValueId> =>
+    new Set(maps.flatMap((id) => [id, ...nodeAt(graph, id).args]).map((id) => bufferOf(graph, id)));
+  for (const [id, node] of graph.nodes.entries()) {
+    if (node.op !== "map" || !isOwn(id)) continue;
+    const first = [...groups].find(([leader, others]) => {
+      const maps = [leader, ...others];
+      const fits =
+        node.args.every((arg) => maps.includes(arg) || writtenBy(graph, arg).every((value) => value < leader)) &&
+        sameDims(nodeAt(graph, leader).type.dims, node.type.dims) &&
+        isOutput(graph, leader) === isOutput(graph, id);
+      const shared = fits ? buffersOf(maps) : new Set<ValueId>();
+      const shares = node.args.some((arg) => nodeAt(graph, arg).op !== "param" && shared.has(bufferOf(graph, arg)));
+      return shares && new Set([...shared, ...buffersOf([id])]).size <= mostBuffers;
+    });
+    if (first === undefined) groups.set(id, []);
+    else first[1].push(id);
+  }
+  return groups;
 }

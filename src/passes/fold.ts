@@ -150,6 +150,9 @@ function betterConcat(node: ConcatNode, nodes: readonly Node[]): ValueId | undef
   return source !== undefined && sameType(typeAt(nodes, source), node.type) ? source : undefined;
 }
 
+/** repeat once x  ->  x */
+const repeats: Rule = (node) => (node.op === "repeat" && node.times === 1 ? node.args[0] : undefined);
+
 const reverses: Rule = (node, nodes) => {
   /** reverse (reverse x)  ->  x */
   if (node.op === "reverse") {
@@ -168,7 +171,7 @@ const reverses: Rule = (node, nodes) => {
 };
 
 /** In the order they apply. */
-const rules: readonly Rule[] = [simplifyExprs, dropArgs, dropIdentity, slices, concats, reverses];
+const rules: readonly Rule[] = [simplifyExprs, dropArgs, dropIdentity, slices, concats, repeats, reverses];
 
 /** map f p q, p and q parameters  ->  a parameter, its values computed in float64; slices, concats and repeats too */
 function foldParams(node: Node, nodes: readonly Node[], constants: Map<string, Constant>): ParamNode | undefined {

@@ -17,8 +17,9 @@ import {
   type ValueId,
 } from "../ir/graph.ts";
 import { broadcastDims, sameDims } from "../ir/infer.ts";
-import { dropDead, insertBefore, isOutput, nodeAt, sourceOf, usersOf } from "../ir/rewrite.ts";
+import { dropDead, insertBefore, isOutput, nodeAt, usersOf } from "../ir/rewrite.ts";
 import { fold } from "./fold.ts";
+import { bufferOf } from "./joined.ts";
 import type { Module, Pass, PassContext } from "./pass.ts";
 
 /** Whether an op may read so many values beyond its own operands in its epilogue: a stage has 8 storage buffers. */
@@ -26,10 +27,10 @@ function hasRoom(graph: Graph, node: AnchorNode, extras: readonly ValueId[]): bo
   if (node.op === "attention") return extras.length <= 3;
   if (node.op !== "ssm") return extras.length <= 4;
   if (node.form.stage !== "selective") return extras.length <= 3;
-  // Its operands are often parts of one value, its parameters share a buffer; result and state take two more.
+  // Its operands often lie in one buffer, its parameters always do; result and state take two more.
   const own = node.args.slice(0, ownArity(node));
   const isParam = (id: ValueId): boolean => nodeAt(graph, id).op === "param";
-  const values = new Set([...own, ...extras].filter((id) => !isParam(id)).map((id) => sourceOf(graph, id)));
+  const values = new Set([...own, ...extras].filter((id) => !isParam(id)).map((id) => bufferOf(graph, id)));
   return values.size + ([...own, ...extras].some(isParam) ? 1 : 0) <= 6;
 }
 
@@ -37,6 +38,8 @@ function hasRoom(graph: Graph, node: AnchorNode, extras: readonly ValueId[]): bo
 const maxMapArgs = 7;
 /** Merged expressions beyond this many calls are no longer cheaper than the memory they save. */
 const maxCalls = 256;
+/** Calls that are cheaper once for every channel that is repeated than a dispatch and its memory. */
+const maxRepeatedCalls = 8;
 
 export const fuse: Pass = {
   name: "fuse",
@@ -150,15 +153,51 @@ function mergeMaps(graph: Graph, id: ValueId, map: MapNode, users: Users): Rewri
   return undefined;
 }
 
-/** At most two calls on one value (parameters aside), all users maps: once merged into all, it is gone. */
+/** At most two calls on one value (parameters aside), all users maps, of repeats too: once merged into all, it is gone. */
 function isTrivial(graph: Graph, map: MapNode, id: ValueId, users: Users): boolean {
   const values = map.args.filter((a) => nodeAt(graph, a).op !== "param");
-  return (
-    callsOf(map.expr) <= 2 &&
-    values.length === 1 &&
-    !isOutput(graph, id) &&
-    (users[id] ?? []).every((user) => nodeAt(graph, user).op === "map")
-  );
+  const onlyMaps = (value: ValueId, repeats: boolean): boolean =>
+    !isOutput(graph, value) &&
+    (users[value] ?? []).every((user) => {
+      const { op } = nodeAt(graph, user);
+      return op === "map" || (repeats && op === "repeat" && onlyMaps(user, false));
+    });
+  return callsOf(map.expr) <= 2 && values.length === 1 && onlyMaps(id, true);
+}
+
+/**
+ * map f (repeat (map g x)) y  ->  map (f . g) (repeat x) y
+ *
+ * Where g has no other user and is cheap enough to be computed for every one that is repeated, or as in `mergeMaps`.
+ */
+function mergeRepeated(graph: Graph, id: ValueId, map: MapNode, users: Users): Rewrite | undefined {
+  for (const at of map.args) {
+    const repeat = nodeAt(graph, at);
+    const [source = at] = repeat.args;
+    const inner = nodeAt(graph, source);
+    if (repeat.op !== "repeat" || inner.op !== "map" || !sameDims(repeat.type.dims, map.type.dims)) continue;
+    const own = onlyUser(graph, users, source, at) && onlyUser(graph, users, at, id) && callsOf(inner.expr) <= maxRepeatedCalls;
+    if (!own && !isTrivial(graph, inner, source, users)) continue;
+    const before: Node[] = [];
+    const { ids, read } = operands(0, []);
+    const channels = inner.type.dims.at(-1);
+    const again = (value: ValueId): Expr => {
+      const { type } = nodeAt(graph, value);
+      const last = type.dims.at(-1);
+      if (last === undefined || last.name !== channels?.name) return read(value);
+      const dims = [...type.dims.slice(0, -1), { name: last.name, size: sizeOf(repeat) }];
+      return read(id + before.push({ ...repeat, args: [value], type: { ...type, dims } }) - 1);
+    };
+    const g = substitute(inner.expr, inner.args.map(again));
+    const expr = simplify(
+      substitute(
+        map.expr,
+        map.args.map((a) => (a === at ? g : read(a))),
+      ),
+    );
+    if (ids.length <= maxMapArgs && callsOf(expr) <= maxCalls) return { id, before, node: { ...map, expr, args: ids } };
+  }
+  return undefined;
 }
 
 /**
@@ -250,4 +289,4 @@ function sizeOf(node: Node): number {
 }
 
 /** In the order they are tried: an anchor takes a map with all the maps it reads, such as the activation of a gate. */
-const rules: readonly Rule[] = [mergeMaps, absorbIntoAnchor, joinParts];
+const rules: readonly Rule[] = [mergeMaps, mergeRepeated, absorbIntoAnchor, joinParts];

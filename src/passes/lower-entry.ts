@@ -5,16 +5,18 @@
 import type { BufferSource, DispatchSource } from "../codegen/plan-source.ts";
 import { emitWgsl } from "../codegen/wgsl.ts";
 import { bug } from "../ir/error.ts";
-import type { Graph, Node, ValueId } from "../ir/graph.ts";
+import type { Graph, Node, RepeatNode, ValueId } from "../ir/graph.ts";
 import { rateOfType } from "../ir/infer.ts";
-import type { Kernel } from "../ir/kernel.ts";
+import type { Kernel, KExpr } from "../ir/kernel.ts";
 import type { Mode } from "../runtime/plan.ts";
 import type { StoredTensor } from "../weights/stored.ts";
 import { type Assigned, assign } from "./assign.ts";
 import type { BlockPlace } from "./blocks.ts";
+import { type Joins, joinsOf, type Run } from "./joined.ts";
 import type { DispatchCost, ProgramCosts } from "./lowered.ts";
 import type { Module } from "./pass.ts";
 import { atRate, lengthAtRate } from "./rates.ts";
+import { add, div, lt, mod, mul, select, u32 } from "./schedules/kit.ts";
 import {
   channelsOf,
   type DispatchSpec,
@@ -88,15 +90,15 @@ function parameterTensor(shared: Shared, name: string): StoredTensor {
 const weightBuffer = (shared: Shared, name: string): number => shippedBuffer(shared, name, () => parameterTensor(shared, name));
 
 /** Where a parameter lies: in a buffer of its own, or with others. */
-function parameterPlace(shared: Shared, name: string): Pick<ValueRef, "buffer" | "offset"> {
+function parameterPlace(shared: Shared, name: string): Pick<ValueRef, "buffer" | "place"> {
   const block = shared.blocks.get(name);
-  if (block === undefined) return { buffer: weightBuffer(shared, name), offset: 0 };
+  if (block === undefined) return { buffer: weightBuffer(shared, name), place: (c) => c };
   const [tensor = name, ...more] = block.names;
   const buffer = bufferFor(shared, `block:${block.names.join()}`, () => {
     for (const each of block.names) shared.tensors.set(each, parameterTensor(shared, each));
     return { kind: "weight", tensor, more };
   });
-  return { buffer, offset: block.offset };
+  return { buffer, place: (c) => add(c, block.offset) };
 }
 
 const shippingOf = (shared: Shared): Shipping => ({
@@ -199,32 +201,62 @@ export interface LoweredEntry {
 /** A dispatch with what it costs. */
 type Costed = readonly [DispatchSource, DispatchCost];
 
+/** The channel of `channels` that channel `c` of a repeat is. */
+function repeated(c: KExpr, { block, times }: RepeatNode, channels: number): KExpr {
+  const inside = mod(c, block);
+  return block === channels ? inside : add(mul(div(c, block * times), block), inside);
+}
+
+/** Which channel of their buffer channel `c` of joined runs is. */
+function joinedChannel({ places }: Joins, runs: readonly Run[]): ValueRef["place"] {
+  const pieces: { end: number; readonly by: number }[] = [];
+  let begin = 0;
+  for (const { of, start, count } of runs) {
+    const by = ((places.get(of)?.offset ?? bug("a run of nothing joined")) + start - begin) >>> 0;
+    begin += count;
+    const last = pieces.at(-1);
+    if (last?.by === by) last.end = begin;
+    else pieces.push({ end: begin, by });
+  }
+  return (c, { start, count } = { start: 0, count: begin }) => {
+    const first = pieces.findIndex(({ end }) => start < end);
+    const last = pieces.findIndex(({ end }) => start + count <= end);
+    const by = pieces
+      .slice(first, last)
+      .reduceRight((rest, piece) => select(lt(c, piece.end), u32(piece.by), rest), u32(pieces[last]?.by ?? bug("channels beyond a value")));
+    return add(c, by);
+  };
+}
+
 /** Where every value of the graph lives in one entry point; buffers of results are made when first asked for. */
 function references(shared: Shared, graph: Graph, entry: Entry, temp: (size: Size) => number): (id: ValueId) => ValueRef {
   const refs = new Map<ValueId, ValueRef>();
   const outputNames = new Map(graph.outputs.map((o) => [o.value, o.name]));
+  const joins = joinsOf(graph);
+  const joined = new Map<ValueId, number>();
   const make = (id: ValueId): ValueRef => {
     const node = graph.nodes[id] ?? bug(`no value %${id}`);
-    const own = { type: node.type, channels: channelsOf(node.type), offset: 0, step: 1, reversed: false };
+    const own = { type: node.type, channels: channelsOf(node.type), place: (c: KExpr) => c, reversed: false };
+    const source = (): ValueRef => reference(node.args[0] ?? bug(`a ${node.op} of nothing`));
+    const view = (of: ValueRef, channel: (c: KExpr) => KExpr): ValueRef => ({ ...of, type: node.type, place: (c) => of.place(channel(c)) });
     const external = hasLength(node.type) ? "BLC" : "BC";
     if (node.op === "param") return { ...own, ...parameterPlace(shared, node.name), layout: "P" };
     if (node.op === "input") return { ...own, buffer: inputBuffer(shared, node.name), layout: external };
-    if (node.op === "slice") {
-      const whole = reference(node.args[0] ?? bug("slice"));
-      return { ...whole, type: node.type, offset: whole.offset + node.start * whole.step, step: whole.step * (node.step ?? 1) };
-    }
-    if (node.op === "reverse") {
-      const forwards = reference(node.args[0] ?? bug("reverse"));
-      return { ...forwards, reversed: !forwards.reversed };
-    }
+    if (node.op === "slice") return view(source(), (c) => add(mul(c, node.step ?? 1), node.start));
+    if (node.op === "repeat") return view(source(), (c) => repeated(c, node, channelsOf(source().type)));
+    const runs = joins.views.get(id);
+    if (runs !== undefined) return { ...reference(runs[0]?.of ?? bug("concat")), type: node.type, place: joinedChannel(joins, runs) };
+    if (node.op === "reverse") return { ...source(), reversed: !source().reversed };
     const name = outputNames.get(id);
     if (name !== undefined)
       return { ...own, buffer: bufferFor(shared, `output:${name}`, () => ({ kind: "output", name })), layout: external };
-    return {
-      ...own,
-      buffer: temp(atRate(elements(node.type, entry), rateOfType(node.type))),
-      layout: hasLength(node.type) && entry !== "step" ? "BCL" : "BC",
-    };
+    const layout = hasLength(node.type) && entry !== "step" ? "BCL" : "BC";
+    const room = (channels: number): number => temp(atRate(elements(node.type, entry, channels), rateOfType(node.type)));
+    const place = joins.places.get(id);
+    if (place === undefined) return { ...own, buffer: room(own.channels), layout };
+    const buffer = joined.get(place.buffer) ?? room(place.channels);
+    joined.set(place.buffer, buffer);
+    return { ...own, buffer, layout, channels: place.channels, place: (c) => add(c, place.offset) };
   };
   const reference = (id: ValueId): ValueRef => {
     const ref = refs.get(id) ?? make(id);
@@ -243,8 +275,8 @@ export function lowerEntry(shared: Shared, graph: Graph, entry: Entry, mode: Mod
   const temp = (size: Size): number => shared.buffers.push({ kind: "temp", size: sizeSource(size) }) - 1;
   const reference = references(shared, graph, entry, temp);
   const costed = (spec: DispatchSpec, rate: number): Costed => {
-    const { id, schedule, absorbed } = now();
-    return [dispatchSource(shared, spec, rate), costOf(spec, schedule.name, [...absorbed, id], rate)];
+    const { id, schedule, absorbed, beside } = now();
+    return [dispatchSource(shared, spec, rate), costOf(spec, schedule.name, [...absorbed, id, ...beside], rate)];
   };
   const contextAt = (rate: number): LowerContext => ({
     graph,
@@ -255,6 +287,7 @@ export function lowerEntry(shared: Shared, graph: Graph, entry: Entry, mode: Mod
     maxLength: lengthAtRate(shared.maxLength, rate),
     value: reference,
     result: reference,
+    beside: () => current?.beside ?? [],
     absorbed: (id) => current?.absorbed.includes(id) ?? false,
     temp: (size) => temp(atRate(size, rate)),
     state: (id, size) => bufferFor(shared, `state:${id}`, () => ({ kind: "state", name: `state${id}`, size: sizeSource(size) })),

@@ -10,6 +10,7 @@ import {
   attention,
   concat,
   conv,
+  cumulate,
   embed,
   firstSteps,
   gatedLinearAttention,
@@ -25,9 +26,12 @@ import {
   mean,
   model,
   mul,
+  ofWidth,
   pack,
   type Model,
+  repeat,
   rmsNorm,
+  rotate,
   s4d,
   sample,
   selective,
@@ -131,6 +135,19 @@ const ops: Readonly<Record<string, Model>> = {
     const lowest = sample(low, 2, 1);
     return { y: silu(unpack(low, 2)), z: unpack(unpack(linear(lowest, { width: 64 }), 2), 2), m: mean(low), l: last(lowest) };
   }),
+  "a repeat": model("repeat", { u: sequence(32), v: sequence(128) }, ({ u, v }) => ({
+    y: mul(ofWidth(repeat(conv(u, { width: 2 }), 8, 4), 128), v),
+  })),
+  "maps together": model("maps", { u: sequence(32) }, ({ u }) => {
+    const x = cumulate(u, "sum");
+    const [a, b] = [silu(x), gelu(x)];
+    return { y: conv(a, { width: 3 }), z: linear(b, { width: 4 }), m: max(mul(a, b), "L") };
+  }),
+  "running sums and planes that turn": model("turn", { u: sequence(32) }, ({ u }) => {
+    const sums = cumulate(silu(linear(u, { width: 16 })), "sum");
+    return { y: linear(rotate(mul(u, cumulate(u)), sums, { heads: 1, pairs: "halves" }), { width: 4 }), z: sums };
+  }),
+  "a copied concatenation": model("copy", { u: sequence(32) }, ({ u }) => ({ y: linear(concat(silu(u), u), { width: 64 }) })),
   concatenation: model("concat", { u: sequence(32) }, ({ u }) => ({ y: linear(concat(silu(u), linear(u, { width: 32 })), { width: 64 }) })),
 };
 

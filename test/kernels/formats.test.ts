@@ -131,8 +131,8 @@ describe.each(Object.entries(formats))("%s", (_, options) => {
   });
 });
 
-test("25 random models of all ops, their weights in every format and in pieces", { timeout: 120_000 }, async () => {
-  const models = fc.sample(arbitraryModule({ smooth: true, maxL: 6, maxH: 40, maxSteps: 6 }), { numRuns: 25, seed: 20261127 });
+test("40 random models of all ops, their weights in every format and in pieces", { timeout: 120_000 }, async () => {
+  const models = fc.sample(arbitraryModule({ smooth: true, maxL: 6, maxH: 40, maxSteps: 6 }), { numRuns: 40, seed: 20261127 });
   const found = new Set<string>();
   for (const [i, { module, inputs, B, L }] of models.entries()) {
     const format = Object.values(formats)[i % 5];

@@ -15,7 +15,7 @@ import {
   type Seq,
   type Tensor,
 } from "../../src/dsl/index.ts";
-import { mambaBlock, type MambaBlockOptions } from "../../src/models/index.ts";
+import { mamba3Block, mambaBlock, type MambaBlockOptions } from "../../src/models/index.ts";
 import { dimsFor, evaluateSize } from "../../src/passes/mode.ts";
 
 /** The nodes that each dispatch of a step computes, by op. */
@@ -53,6 +53,11 @@ test("norms of B and C that are read elsewhere too are computed; with a gate the
     });
   expect(await stepOf(shared(false))).toEqual(["matmul", "norm", "norm", "norm matmul ssm"]);
   expect(await stepOf(shared(true))).toEqual(["matmul", "norm", "norm", "norm matmul", "ssm"]);
+});
+
+test("a step of a Mamba-3 layer is ten dispatches", async () => {
+  const one = model("one", { u: sequence(64) }, ({ u }) => ({ y: add(u, mamba3Block(rmsNorm(u), { headDim: 16, state: 16, name: "a" })) }));
+  expect(await stepOf(one)).toEqual(["norm matmul", "norm", "map cumulate", "map rotate", "map map map", "conv", "conv", "ssm", "matmul"]);
 });
 
 test("a norm that several products read is taken by each, and computed where anything else reads it too", async () => {

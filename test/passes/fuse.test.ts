@@ -52,6 +52,25 @@ describe("fuse-maps", () => {
        return y: %2`,
     );
   });
+  test("a cheap map goes through repeats, its parameters repeated once and for all", () => {
+    expectRewrite(
+      fuse,
+      `%0: [B L H=2] = input u
+       %1: [H=2] = param b
+       %2: [B L H=4] = input z
+       %3: [B L H=2] = map {($0 + $1)} %0 %1
+       %4: [B L H=4] = repeat block=2 times=2 %3
+       %5: [B L H=4] = map {($0 * $1)} %2 %4
+       return y: %5
+       ---
+       %0: [B L H=2] = input u
+       %1: [B L H=4] = input z
+       %2: [B L H=4] = repeat block=2 times=2 %0
+       %3: [H=4] = param "b[2 times 2]"
+       %4: [B L H=4] = map {($2 * ($0 + $1))} %2 %3 %1
+       return y: %4`,
+    );
+  });
   test("a dear map of several maps is computed once", () => {
     const text = `%0: [B L H=2] = input u
        %1: [B L H=2] = map {tanh((exp($0) * sin($0)))} %0

@@ -116,12 +116,12 @@ describe("lower", () => {
 
   test("an input that is an output is copied: outputs have buffers of their own", () => {
     const all = lowered(`%0: [B L H=2] = input u\nreturn y: %0, z: %0`);
-    expect(listed(all, stepOf(all))).toEqual(["map(u, y)", "map(u, z)"]);
+    expect(listed(all, stepOf(all))).toEqual(["map(u, y, z)"]);
   });
 
   test("equal kernels are one", () => {
     const all = lowered(
-      `%0: [B L H=2] = input u\n%1: [B L H=2] = map {tanh($0)} %0\n%2: [B L H=2] = map {tanh($0)} %1\nreturn y: %1, z: %2`,
+      `%0: [B L H=2] = input u\n%1: [B L H=2] = input v\n%2: [B L H=2] = map {tanh($0)} %0\n%3: [B L H=2] = map {tanh($0)} %1\nreturn y: %2, z: %3`,
     );
     expect(stepOf(all).map((d) => d.kernel)).toEqual([0, 0]);
   });
@@ -129,5 +129,63 @@ describe("lower", () => {
   test("a slice is no kernel: its reader skips the channels before", () => {
     const all = lowered(`%0: [B L H=4] = input u\n%1: [B L H=2] = slice start=2 %0\n%2: [B L H=2] = map {tanh($0)} %1\nreturn y: %2`);
     expect(listed(all, stepOf(all))).toEqual(["map(u, y)"]);
+  });
+
+  test("a repeat is none either", () => {
+    const all = lowered(
+      `%0: [B L H=2] = input u\n%1: [B L H=6] = repeat block=1 times=3 %0\n%2: [B L H=6] = map {tanh($0)} %1\nreturn y: %2`,
+    );
+    expect(listed(all, stepOf(all))).toEqual(["map(u, y)"]);
+  });
+
+  const parts = `
+    %0: [B L H=2] = input u
+    %1: [H=2 K=2] = param w
+    %2: [B L H=2] = conv %0 %1
+    %3: [B L H=2] = cumulate sum %0`;
+
+  test("the parts of a concatenation are written side by side, and it is no kernel; so is one of parts that others read", () => {
+    const joined = lowered(`${parts}\n%4: [B L H=4] = concat %2 %3\n%5: [B L H=4] = norm layer eps=1 %4\nreturn y: %5`);
+    const body = joined.plan.whole.scan?.body ?? joined.plan.whole.convolution?.body;
+    expect(listed(joined, body)).toEqual(["conv_taps(w, u, temp)", "cumulate_sum(u, temp)", "norm_layer_rows(temp, y)"]);
+    expect(new Set(joined.memory.map(({ size }) => size))).toEqual(new Set(["d.B*4", "d.B*4*d.L"]));
+    const both = lowered(
+      `${parts}\n%4: [B L H=4] = concat %3 %2\n%5: [B L H=4] = norm layer eps=1 %4\n%6: [B L H=2] = conv %2 %1
+       %7: [B L H=6] = concat %6 %4\n%8: [B L H=6] = norm layer eps=1 %7\nreturn y: %5, z: %8`,
+    );
+    expect(listed(both, stepOf(both)).filter((text) => text.startsWith("concat"))).toEqual([]);
+    expect(listed(both, stepOf(both))).toContain("conv_step(w, temp, state6)");
+    expect(both.plan.kernels.find(({ name }) => name === "conv_step")).toBeDefined();
+  });
+
+  test.each([
+    ["an input", `%4: [B L H=4] = concat %0 %2\n%5: [B L H=4] = norm layer eps=1 %4\nreturn y: %5`],
+    ["an output", `%4: [B L H=4] = concat %3 %2\n%5: [B L H=4] = norm layer eps=1 %4\nreturn y: %5, z: %2`],
+    [
+      "a strided part",
+      `%4: [B L H=1] = slice start=0 step=2 %2\n%5: [B L H=3] = concat %3 %4\n%6: [B L H=3] = norm layer eps=1 %5\nreturn y: %6`,
+    ],
+  ])("of %s it is a copy", (_, rest) => {
+    const all = lowered(`${parts}\n${rest}`);
+    expect(listed(all, stepOf(all)).some((text) => text.startsWith("concat("))).toBe(true);
+  });
+
+  test("a step computes light maps of what adds up on the way, also one that another reads", () => {
+    const all = lowered(
+      `${parts}\n%4: [B L H=2] = map {abs($0)} %2\n%5: [B L H=2] = map {($0 + $1)} %4 %3\n%6: [B L H=2] = cumulate max-plus %5 %4\nreturn y: %6`,
+    );
+    expect(listed(all, stepOf(all))).toEqual([
+      "conv_step(w, u, state2, temp)",
+      "cumulate_sum(state3, u, temp)",
+      "cumulate_max_plus(state6, temp, temp, y)",
+    ]);
+  });
+
+  test("maps that read the same are one kernel, also where one reads another", () => {
+    const all = lowered(
+      `${parts}\n%4: [B L H=2] = map {tanh($0)} %2\n%5: [B L H=2] = map {exp(($0 * $1))} %2 %4\n%6: [B L H=2] = conv %4 %1
+       %7: [B L H=2] = conv %5 %1\n%8: [B L H=2] = map {sin($0)} %6\nreturn y: %7, z: %8`,
+    );
+    expect(listed(all, stepOf(all)).filter((text) => text.startsWith("map"))).toEqual(["map(temp, temp, temp)", "map(temp, z)"]);
   });
 });

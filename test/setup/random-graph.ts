@@ -32,6 +32,9 @@ export const steps = [
   "embed",
   "slice",
   "concat",
+  "repeat",
+  "cumulate",
+  "rotate",
   "tower",
 ] as const;
 export type Step = (typeof steps)[number] | "reverse" | "lowpass";
@@ -253,7 +256,26 @@ const table: { readonly [K in Step]: (s: Scene) => ValueId } = {
   concat: (s) => {
     const x = value(s);
     const others = s.values.filter((v) => isSequenceValue(s, v) === isSequenceValue(s, x) && widthOf(s, v) <= s.maxH);
-    return s.b.concat([x, others[s.int(others.length)] ?? x]);
+    const more = Array.from({ length: 1 + s.int(2) }, () => others[s.int(others.length)] ?? x);
+    return s.b.concat(s.int(2) === 0 ? [x, ...more] : [...more, x]);
+  },
+  repeat: (s) => {
+    const x = value(s);
+    const blocks = [1, 2, widthOf(s, x)].filter((n) => widthOf(s, x) % n === 0);
+    const y = s.b.repeat(x, blocks[s.int(blocks.length)] ?? 1, 1 + s.int(3));
+    // Kept narrow; parts of what is repeated are read, too.
+    return s.int(2) === 0 ? y : linear(s, y, 1 + s.int(s.maxH));
+  },
+  cumulate: (s) => {
+    const x = s.b.map(bounded(s, randomExpr(s, 1, 2)), [sequence(s)]);
+    return s.int(2) === 0 ? s.b.cumulate("sum", [x]) : s.b.cumulate("max-plus", [x, fellows(s, x)[s.int(8)] ?? x]);
+  },
+  rotate: (s) => {
+    const size = 2 * (1 + s.int(2));
+    const x = s.b.map(bounded(s, randomExpr(s, 1, 2)), [linear(s, sequence(s), 2 * size)]);
+    const planes = 1 + s.int(size / 2);
+    const angles = linear(s, sequence(s), planes * (1 + s.int(2)));
+    return linear(s, s.b.rotate(x, angles, { size, planes, pairs: s.int(2) === 0 ? "neighbours" : "halves" }), 1 + s.int(s.maxH));
   },
   reverse: (s) => s.b.reverse(sequence(s)),
   lowpass: (s) => {

@@ -118,7 +118,7 @@ export function turnedQueries(job: AttentionJob): Ref {
   if (node.rope === undefined) return q;
   const size = queryElements(job);
   const layout = context.entry === "step" ? "BC" : "BCL";
-  const target: Ref = { ...q, buffer: context.temp(size), layout, channels: channelsOf(q.type), offset: 0, step: 1, reversed: false };
+  const target: Ref = { ...q, buffer: context.temp(size), layout, channels: channelsOf(q.type), place: (c) => c, reversed: false };
   const built = everyChannel("attention_turn", job, channelsOf(q.type), (k, at) =>
     k.store(k.bind(target.buffer, "read_write"), indexOf(target, at), turned(k, job, q, at, k.let("place", placeOf(job, at.l)))),
   );

@@ -1,6 +1,6 @@
-/** Ops that move or join channels or add up along time: repeated blocks, planes that turn, running sums. */
+/** Planes that turn, and running sums. */
 import { bug } from "../../ir/error.ts";
-import type { CumulateNode, RepeatNode, RotateNode, ValueId } from "../../ir/graph.ts";
+import type { CumulateNode, RotateNode, ValueId } from "../../ir/graph.ts";
 import { everyElement } from "./elements.ts";
 import {
   add,
@@ -23,42 +23,62 @@ import {
   u32,
   unary,
 } from "./kit.ts";
-import { channelsOf, elements, flatGrid, flatLane, groupsOf, type LowerContext, read, schedule, type Schedule, write } from "./schedule.ts";
+import {
+  absorbedFlops,
+  channelsOf,
+  computed,
+  type Cost,
+  elements,
+  flatGrid,
+  flatLane,
+  groupsOf,
+  lightMaps,
+  type LowerContext,
+  operandsBytes,
+  operandsOf,
+  schedule,
+  type Schedule,
+  write,
+} from "./schedule.ts";
+import { ownTraffic } from "./traffic.ts";
 
-export const repeatSchedule: Schedule = schedule<RepeatNode>({
-  name: "repeat-elements",
-  doc: "a lane an element",
-  op: "repeat",
-  applies: () => true,
-  lower: (node, id, context) => {
-    const { block, times } = node;
-    const x = context.value(node.args[0] ?? bug("repeat"));
-    everyElement("repeat", node, id, context, 0, (k, at) => {
-      const c = add(mul(div(at.c, block * times), block), mod(at.c, block));
-      write(k, context.result(id), at, read(k, x, { ...at, c }));
-    });
-  },
-});
+/** Where neighbouring lanes are time steps, the other channel of a plane and the angle are read by workgroups of their own. */
+function rotateCost(node: RotateNode, id: ValueId, context: LowerContext): Cost {
+  const { entry } = context;
+  const count = elements(node.type, entry);
+  const [, angles = bug("rotate")] = node.args;
+  const operands = operandsOf(node, context);
+  const own = operands.filter((operand) => operand !== angles);
+  const inner = entry !== "step" && context.result(id).layout === "BCL" ? "time" : "channel";
+  const [times, turns] =
+    inner === "time" ? [1 + (2 * node.planes) / node.size, `4*${count}`] : [1, operandsBytes([angles], entry, context)];
+  return {
+    flops: `${20 + 2 * absorbedFlops(node, context)}*${count}`,
+    bytes: `4*${count}+${times}*(${ownTraffic(own, node, inner, entry, context)})+${turns}`,
+    minimum: `4*${count}+${operandsBytes(operands, entry, context)}`,
+  };
+}
 
 export const rotateSchedule: Schedule = schedule<RotateNode>({
   name: "rotate-elements",
   doc: "a lane an element, which reads the other of its plane",
   op: "rotate",
   applies: () => true,
+  absorbs: (node, id, context) => lightMaps(node, id, context).filter((map) => map === node.args[0]),
   lower: (node, id, context) => {
-    const [x, angles] = node.args.map(context.value);
-    if (x === undefined || angles === undefined) return bug("rotate");
+    const [x = bug("rotate"), angles = bug("rotate")] = node.args;
     const { size, planes, pairs } = node;
-    const turned = channelsOf(angles.type) / planes;
-    everyElement("rotate", node, id, context, 20, (k, at) => {
+    const turned = channelsOf(context.graph.nodes[angles]?.type ?? bug("no node")) / planes;
+    everyElement("rotate", node, id, context, rotateCost(node, id, context), (k, at) => {
       const n = k.let("n", mod(at.c, size));
       const [plane, second, apart] =
         pairs === "neighbours" ? [div(n, 2), eq(mod(n, 2), 1), 1] : [mod(n, size / 2), lt(u32(size / 2 - 1), n), size / 2];
       const head = mod(div(at.c, size), turned);
       const turns = k.let("turns", lt(plane, planes));
-      const own = k.let("own", read(k, x, at));
-      const other = k.let("other", read(k, x, { ...at, c: select(turns, select(second, sub(at.c, apart), add(at.c, apart)), at.c) }));
-      const angle = k.let("angle", read(k, angles, { ...at, c: add(mul(head, planes), select(turns, plane, u32(0))) }));
+      const own = k.let("own", computed(k, x, at, context));
+      const across = k.let("across", select(turns, select(second, sub(at.c, apart), add(at.c, apart)), at.c));
+      const other = k.let("other", computed(k, x, { ...at, c: across }, context));
+      const angle = k.let("angle", computed(k, angles, { ...at, c: add(mul(head, planes), select(turns, plane, u32(0))) }, context));
       const sine = k.let("sine", unary("sin", angle));
       const value = fma(own, unary("cos", angle), mul(other, select(second, sine, neg(sine))));
       write(k, context.result(id), at, select(turns, value, own));
@@ -77,7 +97,7 @@ function wrapped(k: KernelBuilder, angle: KExpr): KExpr {
 }
 
 function lowerCumulate(node: CumulateNode, id: ValueId, context: LowerContext): void {
-  const [x, f] = node.args.map(context.value);
+  const [x = bug("cumulate"), f] = node.args;
   const { entry } = context;
   const channels = channelsOf(node.type);
   const k = kernelBuilder(`cumulate_${node.kind.replace("-", "_")}`, 64);
@@ -87,9 +107,9 @@ function lowerCumulate(node: CumulateNode, id: ValueId, context: LowerContext): 
     const [b, c] = [k.let("b", div(i, channels)), k.let("c", mod(i, channels))];
     const total = k.var("total", state === undefined ? f32(0) : k.load(state, i));
     const step = (l: KExpr, first: KExpr): void => {
-      const value = k.let("x", read(k, x ?? bug("cumulate"), { b, l, c }));
+      const value = k.let("x", computed(k, x, { b, l, c }, context));
       if (node.kind === "max-plus") {
-        const grown = add(total, read(k, f ?? bug("cumulate without f"), { b, l, c }));
+        const grown = add(total, computed(k, f ?? bug("cumulate without f"), { b, l, c }, context));
         k.assign(total, select(first, value, max(grown, value)));
       } else k.assign(total, node.kind === "sum" ? add(total, value) : wrapped(k, add(total, value)));
       write(k, context.result(id), { b, l, c }, total);
@@ -100,12 +120,13 @@ function lowerCumulate(node: CumulateNode, id: ValueId, context: LowerContext): 
     if (state !== undefined) k.store(state, i, total);
   });
   const size = elements(node.type, entry);
-  const bytes = `${4 * (node.args.length + 1)}*${size}+${entry === "whole" ? 0 : 8 * channels}*d.B`;
+  const flops = { sum: 1, turn: 8, "max-plus": 2 }[node.kind] + absorbedFlops(node, context);
+  const bytes = `4*${size}+${operandsBytes(operandsOf(node, context), entry, context)}+${entry === "whole" ? 0 : 8 * channels}*d.B`;
   context.emit({
     built: k.finish(),
     grid: flatGrid(groupsOf(`d.B*${channels}`, 64)),
     cost: {
-      flops: `${{ sum: 1, turn: 8, "max-plus": 2 }[node.kind]}*${size}`,
+      flops: `${flops}*${size}`,
       bytes,
       minimum: bytes,
       serial: entry === "step" ? 1 : "d.L",
@@ -118,5 +139,7 @@ export const cumulateSchedule: Schedule = schedule<CumulateNode>({
   doc: "a lane a channel, along time",
   op: "cumulate",
   applies: () => true,
+  // Along time a lane has all the steps of its channel to itself: there maps are better computed before.
+  absorbs: (node, id, context) => (context.entry === "step" ? lightMaps(node, id, context) : []),
   lower: lowerCumulate,
 });

@@ -1,7 +1,7 @@
 /** What all ways to convolve share: the node at hand, how a result is finished, the lengths at which ways change. Not a schedule. */
 import type { ConvNode, SsmNode, ValueId } from "../../ir/graph.ts";
 import { add, dim, f32, type KernelBuilder, type KExpr, lt, mul, select } from "./kit.ts";
-import { applyPost, type Coords, elements, type LowerContext, postBytes, type ValueRef, write } from "./schedule.ts";
+import { applyPost, channelsOf, type Coords, elements, type LowerContext, postBytes, type ValueRef, write } from "./schedule.ts";
 
 /** Longest sequence convolved by direct sums. */
 export const directUpTo = 64;
@@ -39,6 +39,6 @@ export function ioBytes({ node, context, response }: Pick<Convolution, "node" | 
 
 /** The same, inputs that neighbouring channels share read once. */
 export function ioMinimum(job: Convolution): string {
-  const shared = 1 - 1 / (job.u.repeats ?? 1);
+  const shared = 1 - channelsOf(job.u.type) / job.channels;
   return shared === 0 ? ioBytes(job) : `${ioBytes(job)}-${4 * shared}*${elements(job.node.type, job.context.entry)}`;
 }

@@ -101,7 +101,7 @@ export function emitChunks(delta: Delta): void {
     everyStep((t, p) => {
       const inside = k.let("inside", and(lt(t, seen), inState(p)));
       for (let w = 0; w < W; w++) {
-        const value = (): KExpr => s.read(k, "v", { b, l: add(start, t) }, add(columnOf(p), w * s.columns));
+        const value = (): KExpr => s.read(k, "v", { b, l: add(start, t) }, add(columnOf(p), w * s.columns), w);
         k.storeShared(written, line(1 + w, t, p), guarded(k, inside, value));
       }
     });

@@ -12,6 +12,7 @@ import {
   hasLength,
   type LowerContext,
   operandsBytes,
+  operandsOf,
   stepTime,
 } from "./schedule.ts";
 import { elementTraffic } from "./traffic.ts";
@@ -30,6 +31,7 @@ export function everyElement(
   const k = kernelBuilder(name, lanes);
   const result = context.result(id);
   const count = elements(node.type, context.entry);
+  const written = `${4 * (1 + context.beside().length)}*${count}`;
   const channels = channelsOf(node.type);
   const sequence = hasLength(node.type) && context.entry !== "step";
   const i = k.let("i", flatLane(lanes));
@@ -50,8 +52,8 @@ export function everyElement(
         ? cost
         : {
             flops: `${cost}*${count}`,
-            bytes: `4*${count}+${elementTraffic(node, sequence && result.layout === "BCL" ? "time" : "channel", context.entry, context)}`,
-            minimum: `4*${count}+${operandsBytes([...new Set(node.args)], context.entry, context)}`,
+            bytes: `${written}+${elementTraffic(node, sequence && result.layout === "BCL" ? "time" : "channel", context.entry, context)}`,
+            minimum: `${written}+${operandsBytes(operandsOf(node, context), context.entry, context)}`,
           },
   });
 }

@@ -1,6 +1,6 @@
 /** Every kernel schedule. A node takes the first that applies to it; a new one is a file and a line here. */
 import { attentionSchedule } from "./attention.ts";
-import { cumulateSchedule, repeatSchedule, rotateSchedule } from "./channels.ts";
+import { cumulateSchedule, rotateSchedule } from "./channels.ts";
 import { convAxis, convAxisStep } from "./conv-axis.ts";
 import { convLong } from "./conv-long.ts";
 import { convSchedule, convStep } from "./conv.ts";
@@ -57,7 +57,6 @@ export const schedules: readonly Schedule[] = [
   selectiveChunks,
   selectiveLanes,
   selectiveStep,
-  repeatSchedule,
   rotateSchedule,
   cumulateSchedule,
 ];

@@ -54,11 +54,13 @@ function binary(fn: KFn, x: Operand, y: Operand, type?: KType): KExpr {
   return { op: "call", type: type ?? a.type, fn, args: [a, b] };
 }
 
-/** a + 0 -> a */
+/** a + 0 -> a, and for integers (a + 1) + 2 -> a + 3 */
 export function add(x: Operand, y: Operand): KExpr {
   const [a, b] = pair(x, y);
   if (isLit(a, 0)) return b;
-  return isLit(b, 0) ? a : binary("add", a, b);
+  if (isLit(b, 0)) return a;
+  const [inner, first] = a.op === "call" && a.fn === "add" && a.type === "u32" ? a.args : [];
+  return inner !== undefined && first?.op === "lit" && b.op === "lit" ? add(inner, add(first, b)) : binary("add", a, b);
 }
 /** a - 0 -> a */
 export function sub(x: Operand, y: Operand): KExpr {
@@ -210,7 +212,8 @@ export function kernelBuilder(kernelName: string, lanes: Operand): KernelBuilder
     const at = bindings.indexOf(buffer);
     const old = buffers[at];
     if (old !== undefined) {
-      if (old.access !== access) bug(`buffer ${buffer} is both read and written by ${kernelName}`);
+      // Of values that lie side by side in it, one may be read and another written.
+      if (access === "read_write") buffers[at] = { ...old, access };
       return old.name;
     }
     bindings.push(buffer);

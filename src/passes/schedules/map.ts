@@ -1,18 +1,38 @@
 /** Pointwise nodes and concatenation as kernels of their own: one lane an element. */
-import type { ConcatNode, MapNode } from "../../ir/graph.ts";
+import { bug } from "../../ir/error.ts";
+import type { ConcatNode, MapNode, ValueId } from "../../ir/graph.ts";
 import { everyElement } from "./elements.ts";
-import { fromExpr, lt, min, select, sub, u32 } from "./kit.ts";
-import { channelsOf, flopsOf, read, schedule, type Schedule, write } from "./schedule.ts";
+import { fromExpr, type KExpr, lt, min, select, sub, u32 } from "./kit.ts";
+import { channelsOf, flopsOf, type LowerContext, read, schedule, type Schedule, write } from "./schedule.ts";
+
+function mapAt(id: ValueId, { graph }: LowerContext): MapNode {
+  const node = graph.nodes[id];
+  return node?.op === "map" ? node : bug("a map beside others is none");
+}
+
+const mapsFlops = (id: ValueId, context: LowerContext): number =>
+  [id, ...context.beside()].reduce((sum, map) => sum + flopsOf(mapAt(map, context).expr), 0);
 
 export const mapSchedule: Schedule = schedule<MapNode>({
   name: "map-elements",
-  doc: "one lane an element",
+  doc: "one lane an element, of maps that read the same together",
   op: "map",
   applies: () => true,
   lower: (node, id, context) =>
-    everyElement("map", node, id, context, flopsOf(node.expr), (k, at) => {
-      const args = node.args.map((a, i) => k.let(`x${i}`, read(k, context.value(a), at)));
-      write(k, context.result(id), at, fromExpr(node.expr, args));
+    everyElement("map", node, id, context, mapsFlops(id, context), (k, at) => {
+      const known = new Map<ValueId, KExpr>();
+      const valueOf = (arg: ValueId): KExpr => {
+        const value = known.get(arg) ?? k.let(`x${known.size}`, read(k, context.value(arg), at));
+        known.set(arg, value);
+        return value;
+      };
+      for (const map of [id, ...context.beside()]) {
+        const { expr, args } = mapAt(map, context);
+        const value = fromExpr(expr, args.map(valueOf));
+        const result = context.beside().length === 0 ? value : k.let("y", value);
+        known.set(map, result);
+        write(k, context.result(map), at, result);
+      }
     }),
 });
 

@@ -36,7 +36,7 @@ function lower(node: PoolNode, id: number, context: LowerContext): void {
   const here = (l: KExpr): Coords => ({ ...at, l: context.entry === "step" ? dim("t") : l });
   const combine = (a: KExpr, b: KExpr): KExpr => (node.kind === "max" ? max(a, b) : add(a, b));
   const state = running ? context.state(id, `d.B*${channels}`) : undefined;
-  const place = { buffer: state ?? -1, type: node.type, layout: "BC", channels, offset: 0, step: 1, reversed: false } as const;
+  const place = { buffer: state ?? -1, type: node.type, layout: "BC", channels, place: (c: KExpr) => c, reversed: false } as const;
   const old = (fresh: KExpr, join: (old: KExpr) => KExpr): KExpr => {
     if (state === undefined) return fresh;
     k.bind(state, "read_write");

@@ -17,6 +17,7 @@ import {
 } from "../../ir/graph.ts";
 import type { Kernel, KExpr } from "../../ir/kernel.ts";
 import type { Mode } from "../../runtime/plan.ts";
+import { bufferOf, type ChannelRange } from "../joined.ts";
 import { add, dim, div, fromExpr, group, type KernelBuilder, lane, lt, mod, mul, type Operand, sub, u32 } from "./kit.ts";
 import type { Weight } from "./weight.ts";
 
@@ -35,14 +36,12 @@ export interface ValueRef {
    * step of a sequence). `P`: a parameter, row-major.
    */
   readonly layout: "BCL" | "BLC" | "BC" | "P";
-  /** Channels of the buffer, of which this value takes every `step`-th from `offset`. */
+  /** Channels of the buffer. */
   readonly channels: number;
-  readonly offset: number;
-  readonly step: number;
+  /** Which of them channel `c` of the value is, one of those `among` where that is known: they may lie in one piece where all do not. */
+  readonly place: (c: KExpr, among?: ChannelRange) => KExpr;
   /** Whether time runs backwards: step t of the value is step L-1-t of the buffer. */
   readonly reversed: boolean;
-  /** Neighbouring channels of the value that are one of the buffer; 1 where absent. */
-  readonly repeats?: number;
 }
 
 /** Work of one dispatch. All are sizes over `d`, in operations and bytes. */
@@ -97,6 +96,8 @@ export interface LowerContext {
    * are made; while schedules are chosen, nothing is absorbed yet.
    */
   readonly absorbed: (id: ValueId) => boolean;
+  /** Maps that the kernel of a map computes and writes too, in their order. */
+  readonly beside: () => readonly ValueId[];
   readonly temp: (elements: Size) => number;
   /** A recurrent state, one for all entry points. */
   readonly state: (id: ValueId, elements: Size) => number;
@@ -152,8 +153,8 @@ export function channelsOf(type: TensorType): number {
 export const hasLength = (type: TensorType): boolean => type.dims.some((d) => isLength(d.size));
 
 /** Element count of a batch value as a size over `d`. */
-export function elements(type: TensorType, entry: Entry): Size {
-  return `d.B*${channelsOf(type)}${hasLength(type) && entry !== "step" ? "*d.L" : ""}`;
+export function elements(type: TensorType, entry: Entry, channels: Size = channelsOf(type)): Size {
+  return `d.B*${channels}${hasLength(type) && entry !== "step" ? "*d.L" : ""}`;
 }
 
 /** A place in a value: sequence `b`, time step `l`, channel `c`. */
@@ -161,11 +162,12 @@ export interface Coords {
   readonly b: KExpr;
   readonly l: KExpr;
   readonly c: KExpr;
+  readonly among?: ChannelRange;
 }
 
 /** The place of an element; `length` is that of the value. */
 export function indexOf(ref: ValueRef, at: Coords, length: KExpr = dim("L")): KExpr {
-  const c = add(mul(div(at.c, ref.repeats ?? 1), ref.step), ref.offset);
+  const c = ref.place(ref.type.dims.length === 0 ? u32(0) : at.c, at.among);
   const l = ref.reversed ? sub(sub(length, 1), at.l) : at.l;
   switch (ref.layout) {
     case "BCL":
@@ -175,7 +177,7 @@ export function indexOf(ref: ValueRef, at: Coords, length: KExpr = dim("L")): KE
     case "BC":
       return add(mul(at.b, ref.channels), c);
     case "P":
-      return ref.type.dims.length === 0 ? u32(ref.offset) : c;
+      return c;
   }
 }
 
@@ -183,6 +185,45 @@ export function indexOf(ref: ValueRef, at: Coords, length: KExpr = dim("L")): KE
 export function read(k: KernelBuilder, ref: ValueRef, at: Coords, length: KExpr = dim("L")): KExpr {
   return k.load(k.bind(ref.buffer, "read", ref.type.dtype), indexOf(ref, at, length));
 }
+
+/** Operations of a map that are fewer than a dispatch and its memory are worth. */
+const mostFlops = 8;
+
+/** The operands of a node that are maps of few operations, for schedules that compute such on the way (`computed`). */
+export function lightMaps(node: Node, _: ValueId, { graph }: LowerContext): readonly ValueId[] {
+  const maps = [...new Set(node.args)].flatMap((id) => {
+    const map = graph.nodes[id];
+    return map?.op === "map" && flopsOf(map.expr) <= mostFlops ? [{ id, map }] : [];
+  });
+  const read = node.args.flatMap((id) => maps.find((m) => m.id === id)?.map.args ?? [id]);
+  // And the result and a state.
+  return new Set(read.map((id) => bufferOf(graph, id))).size <= 6 ? maps.map(({ id }) => id) : [];
+}
+
+/** An operand at a place: read, or of a map that the node absorbs, computed. */
+export function computed(k: KernelBuilder, id: ValueId, at: Coords, context: LowerContext): KExpr {
+  const node = context.graph.nodes[id];
+  if (node?.op !== "map" || !context.absorbed(id)) return read(k, context.value(id), at);
+  return fromExpr(
+    node.expr,
+    node.args.map((a) => k.let("x", computed(k, a, at, context))),
+  );
+}
+
+/** What a node reads: its arguments, in the place of maps that it absorbs theirs, and those of maps beside it; each once. */
+export function operandsOf(node: Node, { graph, absorbed, beside }: LowerContext): readonly ValueId[] {
+  const nodeAt = (id: ValueId): Node => graph.nodes[id] ?? bug("no node");
+  const written = [node, ...beside().map(nodeAt)];
+  const readBy = ({ args }: Node): readonly ValueId[] => args.flatMap((id) => (absorbed(id) ? readBy(nodeAt(id)) : [id]));
+  return [...new Set(written.flatMap(readBy))].filter((id) => !written.includes(nodeAt(id)));
+}
+
+/** Operations of the maps that a node absorbs, one element of each. */
+export const absorbedFlops = (node: Node, { graph, absorbed }: LowerContext): number =>
+  node.args.reduce((sum, id) => {
+    const map = graph.nodes[id];
+    return map?.op === "map" && absorbed(id) ? sum + flopsOf(map.expr) : sum;
+  }, 0);
 
 /** The epilogue's operands that are parameters, read at channel `c`, by their number; for kernels that use them many times. */
 export function parameterOperands(k: KernelBuilder, node: AnchorNode, c: KExpr, context: LowerContext): ReadonlyMap<number, KExpr> {
@@ -240,9 +281,10 @@ export function positionCoords(
 /** How many positions (b, l) a value has in this entry point. */
 export const positions = (type: TensorType, entry: Entry): string => (hasLength(type) && entry !== "step" ? "d.B*d.L" : "d.B");
 
-/** Bytes of an operand read once. */
+/** Bytes of an operand read once; what is repeated lies there once. */
 function operandBytes(id: ValueId, entry: Entry, context: LowerContext): string {
-  const { type } = context.graph.nodes[id] ?? bug("no node");
+  const { op, type, args } = context.graph.nodes[id] ?? bug("no node");
+  if (op === "repeat") return operandBytes(args[0] ?? bug("repeat"), entry, context);
   if (type.dims.some((d) => d.size === "B")) return `4*${elements(type, entry)}`;
   return `${type.dims.reduce((product, d) => product * Number(d.size), 4)}`;
 }

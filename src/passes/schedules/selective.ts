@@ -14,7 +14,8 @@ import {
   type ValueId,
   ownArity,
 } from "../../ir/graph.ts";
-import { isOutput, sourceOf } from "../../ir/rewrite.ts";
+import { isOutput } from "../../ir/rewrite.ts";
+import { bufferOf } from "../joined.ts";
 import { add, div, f32, fma, joined, type KernelBuilder, type KExpr, lt, min, mul, u32, unary } from "./kit.ts";
 import { channelsOf, type Coords, flopsOf, hasLength, type LowerContext, operandsBytes, read, type ValueRef } from "./schedule.ts";
 import { rowBytes, unpackingFlops, type Wide } from "./weight.ts";
@@ -28,8 +29,11 @@ export interface Selective {
   /** H P */
   readonly columns: number;
   readonly has: (role: SelectiveRole) => boolean;
-  /** Number `index` of an operand at a time step of a sequence; of a product or a norm that is absorbed, computed here. */
-  readonly read: (k: KernelBuilder, role: SelectiveRole, at: Omit<Coords, "c">, index: KExpr) => KExpr;
+  /**
+   * Number `index` of an operand at a time step of a sequence, one of those of write `w` where that is given; of a product or a norm that is
+   * absorbed, computed here.
+   */
+  readonly read: (k: KernelBuilder, role: SelectiveRole, at: Omit<Coords, "c">, index: KExpr, w?: number) => KExpr;
   /** Whether there is a value of every row, not of every head. */
   readonly rows: (role: "decay" | "rates") => boolean;
   /** Whether an operand varies in time. */
@@ -67,8 +71,9 @@ export function selectiveOf(node: SsmNode, context: LowerContext): Selective {
     form,
     columns: form.heads * form.width,
     has: (role) => refs.has(role),
-    read: (k, role, at, index) => {
-      const here = { ...at, c: index };
+    read: (k, role, at, index, w) => {
+      const count = numbersOf(of(role)) / form.writes;
+      const here = { ...at, c: index, ...(w === undefined ? {} : { among: { start: w * count, count } }) };
       const id = idOf(role);
       const made = (): KExpr => known.get(id) ?? bug(`${role} is read before the step begins`);
       if (id === product?.id) return made();
@@ -143,7 +148,7 @@ function hasRoom(node: SsmNode, absorbed: readonly ValueId[], { graph }: LowerCo
   const read = (args: readonly ValueId[]): ValueId[] =>
     args.flatMap((arg) => (absorbed.includes(arg) ? read(graph.nodes[arg]?.args ?? []) : [arg]));
   const values = read(node.args).filter((arg) => graph.nodes[arg]?.op !== "param");
-  return new Set(values.map((arg) => sourceOf(graph, arg))).size <= 4;
+  return new Set(values.map((arg) => bufferOf(graph, arg))).size <= 4;
 }
 
 function productCost(product: MatmulNode | undefined, context: LowerContext): Selective["product"] {
@@ -309,9 +314,9 @@ export function advance(
   const given = s.rows("decay") ? undefined : k.let("given", decayAt(k, s, at, place, u32(0)));
   if (given !== undefined) onDecay?.(given, u32(0));
   const gain = (w: number): KExpr =>
-    s.shares && given !== undefined ? given : ofHeads(place, (head) => s.read(k, "gain", at, add(head, w * heads)));
+    s.shares && given !== undefined ? given : ofHeads(place, (head) => s.read(k, "gain", at, add(head, w * heads), w));
   const values = Array.from({ length: writes }, (_, w) =>
-    k.let("v", joined(columns.map((column) => s.read(k, "v", at, add(column, w * s.columns))))),
+    k.let("v", joined(columns.map((column) => s.read(k, "v", at, add(column, w * s.columns), w)))),
   );
   const inputs = values.map((v, w) => (s.has("gain") ? k.let("input", mul(v, gain(w))) : v));
   const whole = given === undefined || s.rows("rates") ? undefined : k.let("decay", unary("exp", rated(s, place, u32(0), given)));
@@ -328,7 +333,7 @@ export function advance(
   const present = bonus && reads ? k.var("present", f32(0)) : undefined;
   // Of four columns a vector stands before what they share, whose type a product takes.
   state.each((n) => {
-    const keys = Array.from({ length: writes }, (_, w) => k.let("key", s.read(k, "k", at, add(row, add(n, w * groups * N)))));
+    const keys = Array.from({ length: writes }, (_, w) => k.let("key", s.read(k, "k", at, add(row, add(n, w * groups * N)), w)));
     const queries = results.map((_, r) => k.let("query", s.read(k, "q", at, add(row, add(n, r * groups * N)))));
     const old = state.get(n);
     const kept = mul(old, decayOf(n));

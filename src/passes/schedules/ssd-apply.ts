@@ -105,7 +105,7 @@ export function emitApply(ssd: Ssd): void {
       for (let u = 0; u < stage.columns; u++) {
         const p = k.let("p", add(firstP, add(stage.column, u)));
         const value = (): KExpr => {
-          const v = s.read(k, "v", { b, l: add(start, j) }, add(mul(head, P), add(p, w * s.columns)));
+          const v = s.read(k, "v", { b, l: add(start, j) }, add(mul(head, P), add(p, w * s.columns)), w);
           return weights === undefined ? v : mul(v, k.loadShared(weights, add(j, w * chunk)));
         };
         stage.right(u, guarded(k, and(lt(j, seen), lt(p, P)), value));

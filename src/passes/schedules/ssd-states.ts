@@ -37,7 +37,7 @@ export function emitStates(ssd: Ssd): void {
       const inside = lt(j, seen);
       const decay = guarded(k, inside, () => logDecayAt(k, s, here, place, u32(0)));
       k.storeShared(decays, j, decay);
-      const given = Array.from({ length: gains }, (_, w) => guarded(k, inside, () => s.read(k, "gain", here, add(head, w * H))));
+      const given = Array.from({ length: gains }, (_, w) => guarded(k, inside, () => s.read(k, "gain", here, add(head, w * H), w)));
       given.forEach((gain, w) => k.storeShared(weights, add(j, w * chunk), gain));
       k.if(and(packs, inside), () => {
         k.store(packed, pack.decay(here.l), decay);
@@ -69,12 +69,12 @@ export function emitStates(ssd: Ssd): void {
       const l = k.let("l", add(start, j));
       for (let u = 0; u < stage.rows; u++) {
         const n = k.let("n", add(firstN, add(stage.row, u)));
-        const key = (): KExpr => mul(s.read(k, "k", { b, l }, add(mul(add(g, w * G), N), n)), k.loadShared(weights, add(j, w * chunk)));
+        const key = (): KExpr => mul(s.read(k, "k", { b, l }, add(mul(add(g, w * G), N), n), w), k.loadShared(weights, add(j, w * chunk)));
         stage.left(u, guarded(k, and(lt(j, seen), lt(n, N)), key));
       }
       for (let u = 0; u < stage.columns; u++) {
         const p = k.let("p", add(firstP, add(stage.column, u)));
-        const value = (): KExpr => s.read(k, "v", { b, l }, add(mul(head, P), add(p, w * s.columns)));
+        const value = (): KExpr => s.read(k, "v", { b, l }, add(mul(head, P), add(p, w * s.columns)), w);
         stage.right(u, guarded(k, and(lt(j, seen), lt(p, P)), value));
       }
     });

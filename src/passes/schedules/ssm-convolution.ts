@@ -5,6 +5,7 @@
 import type { SsmNode } from "../../ir/graph.ts";
 import { emitConvolution } from "./convolution.ts";
 import { convolutionKernel, ltiOf } from "./lti.ts";
+import { div, type KExpr } from "./kit.ts";
 import { schedule, type Schedule } from "./schedule.ts";
 import { emitCarry } from "./ssm-carry.ts";
 
@@ -17,7 +18,7 @@ export const ssmConvolution: Schedule = schedule<SsmNode>({
     const lti = ltiOf(node, context);
     const carry = context.entry === "resume" ? emitCarry(id, lti, context) : undefined;
     const taps = convolutionKernel(id, lti, context);
-    const u = lti.outputs === 1 ? lti.u : { ...lti.u, repeats: lti.outputs };
+    const u = lti.outputs === 1 ? lti.u : { ...lti.u, place: (c: KExpr) => lti.u.place(div(c, lti.outputs)) };
     emitConvolution({ node, id, channels: lti.channels * lti.outputs, u, taps, context, response: carry?.response });
     carry?.finish();
   },

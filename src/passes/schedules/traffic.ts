@@ -3,8 +3,8 @@
  * of the distinct words each reads, as source over `d`. No schedule, and no kernel.
  */
 import { bug } from "../../ir/error.ts";
-import { ownArity, type Node, type ValueId } from "../../ir/graph.ts";
-import { channelsOf, elements, type Entry, hasLength, type LowerContext, parameterName, type Size } from "./schedule.ts";
+import { ownArity, type Node, type RepeatNode, type ValueId } from "../../ir/graph.ts";
+import { channelsOf, elements, type Entry, hasLength, type LowerContext, operandsOf, parameterName, type Size } from "./schedule.ts";
 import { rowBytes } from "./weight.ts";
 
 const lanes = 64;
@@ -25,11 +25,25 @@ export function parametersSeen(node: Node, inner: Inner, entry: Entry): string {
   return inner === "time" ? rowsSeen(`d.B*${channels}`, "d.L") : channelsSeen(elements(node.type, entry), channels);
 }
 
+/** Distinct channels that workgroups see of one place of a repeat, summed over them. */
+function repeatedSeen({ type, block, times }: RepeatNode): number {
+  const channels = channelsOf(type);
+  if (channels <= lanes) return channels / times;
+  let seen = 0;
+  for (let first = 0; first < channels; first += lanes) {
+    const window = Array.from({ length: Math.min(lanes, channels - first) }, (_, i) => first + i);
+    seen += new Set(window.map((c) => Math.floor(c / (block * times)) * block + (c % block))).size;
+  }
+  return seen;
+}
+
 /** Bytes of operands read at the element itself: values word by word, parameters by the channels seen. */
 export function ownTraffic(ids: readonly ValueId[], node: Node, inner: Inner, entry: Entry, context: LowerContext): string {
   const count = elements(node.type, entry);
   const words = [...new Set(ids)].map((id) => {
-    const { type } = context.graph.nodes[id] ?? bug("no node");
+    const operand = context.graph.nodes[id] ?? bug("no node");
+    const { type } = operand;
+    if (operand.op === "repeat" && inner === "channel") return elements(type, entry, repeatedSeen(operand));
     if (type.dims.some((d) => d.size === "B")) return elements(type, entry);
     return type.dims.length === 0 ? `Math.ceil(${count}/${lanes})` : parametersSeen(node, inner, entry);
   });
@@ -60,6 +74,6 @@ export function elementTraffic(node: Node, inner: Inner, entry: Entry, context: 
       return `${4 * inputs}*${seen}+${weights}+${ownTraffic(node.args.slice(ownArity(node)), node, inner, entry, context)}`;
     }
     default:
-      return ownTraffic(node.args, node, inner, entry, context);
+      return ownTraffic(operandsOf(node, context), node, inner, entry, context);
   }
 }

@@ -30,13 +30,15 @@ const mamba3 = (name: string, pairs: "neighbours" | "halves") =>
       const turns = t.map(call("mul", speed, arg(1)), t.repeat(of("angle"), S, H), t.repeat(dt, 1, S));
       const theta = t.cumulate("turn", [turns]);
       const planes = { size: N, planes: S, pairs };
-      const [k, q] = [t.rotate(of("k"), theta, planes), t.rotate(of("q"), theta, planes)];
+      const size = R * H * N;
+      const turned = t.rotate(t.concat(of("k"), of("q")), theta, planes);
+      const [k, q] = [t.slice(turned, 0, size), t.slice(turned, size, size)];
       const decay = t.mul(dt, of("A"));
       const past = t.map(call("mul", call("mul", call("sub", constant(1), arg(1)), arg(0)), call("exp", arg(2))), dt, of("lambda"), decay);
       const present = t.mul(dt, of("lambda"));
       const gain = t.concat(t.repeat(past, H, R), t.repeat(present, H, R));
       const form = { heads: H, state: N, width: P, groups: H, writes: 2 * R, reads: R };
-      const y = t.recur(form, { v: t.concat(t.delay(v, R * H * P), v), k: t.concat(t.delay(k, R * H * N), k), q, decay, gain });
+      const y = t.recur(form, { v: t.concat(t.delay(v, R * H * P), v), k: t.concat(t.delay(k, size), k), q, decay, gain });
       return has("D") ? t.add(y, t.mul(v, t.repeat(of("D"), H * P, R))) : y;
     },
   });
