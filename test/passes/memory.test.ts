@@ -103,7 +103,7 @@ describe("lower", () => {
     const all = lowered(classifier);
     expect(listed(all, stepOf(all))).toEqual([
       "matmul_vector(w.transposed, u, temp)",
-      "ssm_step(state6, temp, d, table, temp)",
+      "ssm_step(state6, temp, table, d, temp)",
       "pool_mean(temp, state7, y)",
     ]);
   });
