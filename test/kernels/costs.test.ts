@@ -120,6 +120,7 @@ const ops: Readonly<Record<string, Model>> = {
     const y = layerNorm(u);
     return { y: linear(y, { width: 40, bias: false }), z: glu(y, { width: 16 }), m: linear(layerNorm(mean(u, "L")), { width: 10 }) };
   }),
+  "running totals": model("totals", { u: sequence(6) }, ({ u }) => ({ y: cumulate(silu(u)), z: cumulate(u, "turn") })),
   maximum: model("max", { u: sequence(6) }, ({ u }) => ({ y: max(u, "L") })),
   "several steps": model("steps", { u: sequence(32) }, ({ u }) => ({ y: silu(lastSteps(silu(u), 20)), z: firstSteps(sample(u, 2), 90) })),
   convolution: model("conv", { u: sequence(32) }, ({ u }) => ({ y: silu(conv(silu(u), { width: 4, causal: true })) })),
@@ -210,6 +211,7 @@ const full: Readonly<Record<string, readonly [Model, Sizes]>> = {
     { B: 4, L: 32 },
   ],
   mean: [model("mean", { u: sequence(2) }, ({ u }) => ({ y: mean(u, "L") })), { B: 1, L: 2048 }],
+  "running totals": [model("totals", { u: sequence(2) }, ({ u }) => ({ y: cumulate(silu(u)), z: cumulate(u, "turn") })), { B: 2, L: 400 }],
   maximum: [model("max", { u: sequence(2) }, ({ u }) => ({ y: max(u, "L") })), { B: 1, L: 2048 }],
   convolution: [model("conv", { u: sequence(8) }, ({ u }) => ({ y: silu(conv(u, { width: 4, causal: true })) })), { B: 1, L: 64 }],
   embedding: [model("embed", { ids: tokens(16) }, ({ ids }) => ({ y: silu(embed(ids, { width: 64 })) })), { B: 1, L: 64 }],

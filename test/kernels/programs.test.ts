@@ -6,6 +6,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compileGraph, type Compiled } from "../../src/compile.ts";
 import { conv, glu, hippoLegs, layerNorm, linear, mean, model, rmsNorm, sequence, silu } from "../../src/dsl/index.ts";
+import { graphBuilder } from "../../src/ir/build.ts";
+import { arg, call, constant } from "../../src/ir/expr.ts";
 import type { Constants } from "../../src/ir/graph.ts";
 import { interpret } from "../../src/ir/interpret.ts";
 import { printGraph } from "../../src/ir/print.ts";
@@ -142,6 +144,25 @@ describe("results and accesses", () => {
     });
     const compiled = await compileGraph(norms.graph, new Map(), { maxLength: 512 });
     const given = { inputs: new Map([["u", numbers([B, L, channels], 3)]]), B, L };
+    for (const W of [32, 256]) checkPrograms(compiled, given, { W });
+  });
+
+  test.each([
+    [1, 1, 1],
+    [3, 2, 63],
+    [2, 1, 64],
+    [2, 3, 130],
+    [1, 2, 300],
+  ])("running totals of %i channels, %i sequences of %i steps", async (channels, B, L) => {
+    const g = graphBuilder("totals");
+    const x = g.input("x", sequence(channels).type);
+    const decay = g.map(call("mul", arg(0), call("neg", arg(0))), [x]);
+    // The sine, because angles near pi are near -pi.
+    const turned = g.map(call("sin", arg(0)), [g.cumulate("turn", [g.map(call("mul", arg(0), constant(3)), [x])])]);
+    const outputs = { s: g.cumulate("sum", [x]), t: turned, m: g.cumulate("max-plus", [x, decay]) };
+    const graph = g.finish(Object.entries(outputs).map(([name, value]) => ({ name, value })));
+    const compiled = await compileGraph(graph, new Map(), { maxLength: 512 });
+    const given = { inputs: new Map([["x", numbers([B, L, channels], 3)]]), B, L };
     for (const W of [32, 256]) checkPrograms(compiled, given, { W });
   });
 

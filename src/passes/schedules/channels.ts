@@ -4,17 +4,19 @@ import type { CumulateNode, RotateNode, ValueId } from "../../ir/graph.ts";
 import { everyElement } from "./elements.ts";
 import {
   add,
-  and,
   dim,
   div,
   eq,
   f32,
   fma,
+  group,
   kernelBuilder,
   type KernelBuilder,
   type KExpr,
+  lane,
   lt,
   max,
+  min,
   mod,
   mul,
   neg,
@@ -27,6 +29,7 @@ import {
   absorbedFlops,
   channelsOf,
   computed,
+  type Coords,
   type Cost,
   elements,
   flatGrid,
@@ -96,8 +99,39 @@ function wrapped(k: KernelBuilder, angle: KExpr): KExpr {
   return sub(sub(whole, mul(turns, f32(turn.high))), mul(turns, f32(turn.low)));
 }
 
-function lowerCumulate(node: CumulateNode, id: ValueId, context: LowerContext): void {
-  const [x = bug("cumulate"), f] = node.args;
+/** The total of no steps. */
+const nothing = ({ kind }: CumulateNode): KExpr => f32(kind === "max-plus" ? -3e38 : 0);
+
+/** Two totals of a kind without decays as one. */
+const plus = (k: KernelBuilder, { kind }: CumulateNode, a: KExpr, b: KExpr): KExpr => (kind === "turn" ? wrapped(k, add(a, b)) : add(a, b));
+
+/** What a step makes of the total before it, and the decay it brings, of `max-plus` only. */
+function stepOf(
+  k: KernelBuilder,
+  node: CumulateNode,
+  total: KExpr,
+  at: Coords,
+  context: LowerContext,
+): { readonly total: KExpr; readonly decay: KExpr } {
+  const [value, decay = f32(0)] = node.args.map((arg, i) => k.let(i === 0 ? "x" : "f", computed(k, arg, at, context)));
+  if (value === undefined) return bug("cumulate");
+  return { total: node.kind === "max-plus" ? max(add(total, decay), value) : plus(k, node, total, value), decay };
+}
+
+/** The total a program starts from. */
+const before = (k: KernelBuilder, node: CumulateNode, state: string | undefined, i: KExpr): KExpr =>
+  state === undefined ? nothing(node) : select(eq(dim("pos"), 0), nothing(node), k.load(state, i));
+
+const cumulateFlops = { sum: 1, turn: 8, "max-plus": 2 } as const;
+
+function cumulateBytes(node: CumulateNode, context: LowerContext): string {
+  const { entry } = context;
+  const state = entry === "whole" ? 0 : 8 * channelsOf(node.type);
+  return `4*${elements(node.type, entry)}+${operandsBytes(operandsOf(node, context), entry, context)}+${state}*d.B`;
+}
+
+/** A lane a channel. */
+function lowerLanes(node: CumulateNode, id: ValueId, context: LowerContext, when: string | undefined): void {
   const { entry } = context;
   const channels = channelsOf(node.type);
   const k = kernelBuilder(`cumulate_${node.kind.replace("-", "_")}`, 64);
@@ -105,28 +139,22 @@ function lowerCumulate(node: CumulateNode, id: ValueId, context: LowerContext): 
   const i = k.let("i", flatLane(64));
   k.if(lt(i, mul(dim("B"), channels)), () => {
     const [b, c] = [k.let("b", div(i, channels)), k.let("c", mod(i, channels))];
-    const total = k.var("total", state === undefined ? f32(0) : k.load(state, i));
-    const step = (l: KExpr, first: KExpr): void => {
-      const value = k.let("x", computed(k, x, { b, l, c }, context));
-      if (node.kind === "max-plus") {
-        const grown = add(total, computed(k, f ?? bug("cumulate without f"), { b, l, c }, context));
-        k.assign(total, select(first, value, max(grown, value)));
-      } else k.assign(total, node.kind === "sum" ? add(total, value) : wrapped(k, add(total, value)));
+    const total = k.var("total", before(k, node, state, i));
+    const step = (l: KExpr): void => {
+      k.assign(total, stepOf(k, node, total, { b, l, c }, context).total);
       write(k, context.result(id), { b, l, c }, total);
     };
-    const begun = eq(dim("pos"), 0);
-    if (entry === "step") step(dim("t"), begun);
-    else k.for("l", 0, dim("L"), (l) => step(l, state === undefined ? eq(l, 0) : and(begun, eq(l, 0))));
+    if (entry === "step") step(dim("t"));
+    else k.for("l", 0, dim("L"), step);
     if (state !== undefined) k.store(state, i, total);
   });
-  const size = elements(node.type, entry);
-  const flops = { sum: 1, turn: 8, "max-plus": 2 }[node.kind] + absorbedFlops(node, context);
-  const bytes = `4*${size}+${operandsBytes(operandsOf(node, context), entry, context)}+${entry === "whole" ? 0 : 8 * channels}*d.B`;
+  const bytes = cumulateBytes(node, context);
   context.emit({
     built: k.finish(),
     grid: flatGrid(groupsOf(`d.B*${channels}`, 64)),
+    ...(when === undefined ? {} : { when }),
     cost: {
-      flops: `${flops}*${size}`,
+      flops: `${cumulateFlops[node.kind] + absorbedFlops(node, context)}*${elements(node.type, entry)}`,
       bytes,
       minimum: bytes,
       serial: entry === "step" ? 1 : "d.L",
@@ -134,12 +162,76 @@ function lowerCumulate(node: CumulateNode, id: ValueId, context: LowerContext): 
   });
 }
 
+/** A workgroup a channel, a lane a slice of time: each goes over its slice for its total, joins those before it, and goes over it again. */
+function lowerSlices(node: CumulateNode, id: ValueId, context: LowerContext, when: string): void {
+  const slices = 64;
+  const { entry } = context;
+  const channels = channelsOf(node.type);
+  const decays = node.kind === "max-plus";
+  const k = kernelBuilder(`cumulate_${node.kind.replace("-", "_")}_slices`, slices);
+  const [c, b] = [group(0), group(1)];
+  const i = add(mul(b, channels), c);
+  const state = entry === "whole" ? undefined : k.bind(context.state(id, `d.B*${channels}`), "read_write");
+  const steps = k.let("steps", div(add(dim("L"), slices - 1), slices));
+  const begin = k.let("begin", mul(lane, steps));
+  const end = k.let("end", min(add(begin, steps), dim("L")));
+  const carry = k.var("carry", nothing(node));
+  if (state !== undefined) k.if(eq(lane, 0), () => k.assign(carry, before(k, node, state, i)));
+  const total = k.var("total", carry);
+  const decay = k.var("decay", f32(0));
+  k.for("l", begin, end, (l) => {
+    const step = stepOf(k, node, total, { b, l, c }, context);
+    k.assign(total, step.total);
+    if (decays) k.assign(decay, add(decay, step.decay));
+  });
+  const totals = k.shared("totals", slices);
+  k.storeShared(totals, lane, total);
+  const sums = decays ? k.shared("sums", slices) : undefined;
+  if (sums !== undefined) k.storeShared(sums, lane, decay);
+  k.barrier();
+  const join = (part: KExpr): void => {
+    const own = k.loadShared(totals, part);
+    k.assign(carry, sums === undefined ? plus(k, node, carry, own) : max(add(carry, k.loadShared(sums, part)), own));
+  };
+  k.for("part", 0, lane, join);
+  k.for("l", begin, end, (l) => {
+    k.assign(carry, stepOf(k, node, carry, { b, l, c }, context).total);
+    write(k, context.result(id), { b, l, c }, carry);
+  });
+  if (state !== undefined)
+    k.if(eq(lane, 0), () => {
+      k.assign(carry, nothing(node));
+      k.for("part", 0, slices, join);
+      k.store(state, i, carry);
+    });
+  const flops = cumulateFlops[node.kind];
+  const bytes = cumulateBytes(node, context);
+  context.emit({
+    built: k.finish(),
+    grid: [channels, "d.B", 1],
+    when,
+    cost: {
+      flops: `${2 * flops + (decays ? 1 : 0)}*${elements(node.type, entry)}+${(flops * channels * slices * slices) / 2}*d.B`,
+      bytes,
+      minimum: bytes,
+      serial: `2*Math.ceil(d.L/${slices})+${slices}`,
+    },
+  });
+}
+
+/** Adapters that run the lanes of a workgroup one after another. */
+const oneAfterAnother = "d.W<64";
+
 export const cumulateSchedule: Schedule = schedule<CumulateNode>({
-  name: "cumulate-lanes",
-  doc: "a lane a channel, along time",
+  name: "cumulate-slices",
+  doc: "a lane a slice of time of a channel, joined in the workgroup; in a step, and on software adapters, a lane a channel",
   op: "cumulate",
   applies: () => true,
-  // Along time a lane has all the steps of its channel to itself: there maps are better computed before.
+  // Along time a lane has all the steps of its slice to itself: there maps are better computed before.
   absorbs: (node, id, context) => (context.entry === "step" ? lightMaps(node, id, context) : []),
-  lower: lowerCumulate,
+  lower: (node, id, context) => {
+    const steps = context.entry === "step";
+    if (!steps) lowerSlices(node, id, context, `!(${oneAfterAnother})`);
+    lowerLanes(node, id, context, steps ? undefined : oneAfterAnother);
+  },
 });
