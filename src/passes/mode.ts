@@ -22,7 +22,7 @@ export const referenceDevice = {
   secondsPerLaneFlop: 3e-9,
   /** 4 to 7 ns in `ssm_step` and small `matmul_vector`, whose loads wait for no others; their start aside. */
   secondsPerLaneByte: 5e-9,
-  /** One dependent step of one lane: 63 ns in `selective_lanes`, 72 ns in `norm_rms_rows`. */
+  /** One dependent step of one lane: 63 ns in `selective_lanes`, 72 ns in `norm_rms`. */
   secondsPerSerialStep: 6e-8,
 } as const;
 

@@ -131,44 +131,36 @@ function cumulateBytes(node: CumulateNode, context: LowerContext): string {
 }
 
 /** A lane a channel. */
-function lowerLanes(node: CumulateNode, id: ValueId, context: LowerContext, when: string | undefined): void {
-  const { entry } = context;
+function lowerStep(node: CumulateNode, id: ValueId, context: LowerContext): void {
   const channels = channelsOf(node.type);
-  const k = kernelBuilder(`cumulate_${node.kind.replace("-", "_")}`, 64);
-  const state = entry === "whole" ? undefined : k.bind(context.state(id, `d.B*${channels}`), "read_write");
+  const k = kernelBuilder(`cumulate_${node.kind.replace("-", "_")}_step`, 64);
+  const state = k.bind(context.state(id, `d.B*${channels}`), "read_write");
   const i = k.let("i", flatLane(64));
   k.if(lt(i, mul(dim("B"), channels)), () => {
-    const [b, c] = [k.let("b", div(i, channels)), k.let("c", mod(i, channels))];
-    const total = k.var("total", before(k, node, state, i));
-    const step = (l: KExpr): void => {
-      k.assign(total, stepOf(k, node, total, { b, l, c }, context).total);
-      write(k, context.result(id), { b, l, c }, total);
-    };
-    if (entry === "step") step(dim("t"));
-    else k.for("l", 0, dim("L"), step);
-    if (state !== undefined) k.store(state, i, total);
+    const at = { b: k.let("b", div(i, channels)), c: k.let("c", mod(i, channels)), l: dim("t") };
+    const total = k.let("total", stepOf(k, node, before(k, node, state, i), at, context).total);
+    write(k, context.result(id), at, total);
+    k.store(state, i, total);
   });
   const bytes = cumulateBytes(node, context);
   context.emit({
     built: k.finish(),
     grid: flatGrid(groupsOf(`d.B*${channels}`, 64)),
-    ...(when === undefined ? {} : { when }),
     cost: {
-      flops: `${cumulateFlops[node.kind] + absorbedFlops(node, context)}*${elements(node.type, entry)}`,
+      flops: `${cumulateFlops[node.kind] + absorbedFlops(node, context)}*${elements(node.type, context.entry)}`,
       bytes,
       minimum: bytes,
-      serial: entry === "step" ? 1 : "d.L",
     },
   });
 }
 
 /** A workgroup a channel, a lane a slice of time: each goes over its slice for its total, joins those before it, and goes over it again. */
-function lowerSlices(node: CumulateNode, id: ValueId, context: LowerContext, when: string): void {
+function lowerSlices(node: CumulateNode, id: ValueId, context: LowerContext): void {
   const slices = 64;
   const { entry } = context;
   const channels = channelsOf(node.type);
   const decays = node.kind === "max-plus";
-  const k = kernelBuilder(`cumulate_${node.kind.replace("-", "_")}_slices`, slices);
+  const k = kernelBuilder(`cumulate_${node.kind.replace("-", "_")}`, slices);
   const [c, b] = [group(0), group(1)];
   const i = add(mul(b, channels), c);
   const state = entry === "whole" ? undefined : k.bind(context.state(id, `d.B*${channels}`), "read_write");
@@ -209,7 +201,6 @@ function lowerSlices(node: CumulateNode, id: ValueId, context: LowerContext, whe
   context.emit({
     built: k.finish(),
     grid: [channels, "d.B", 1],
-    when,
     cost: {
       flops: `${2 * flops + (decays ? 1 : 0)}*${elements(node.type, entry)}+${(flops * channels * slices * slices) / 2}*d.B`,
       bytes,
@@ -219,19 +210,15 @@ function lowerSlices(node: CumulateNode, id: ValueId, context: LowerContext, whe
   });
 }
 
-/** Adapters that run the lanes of a workgroup one after another. */
-const oneAfterAnother = "d.W<64";
-
 export const cumulateSchedule: Schedule = schedule<CumulateNode>({
   name: "cumulate-slices",
-  doc: "a lane a slice of time of a channel, joined in the workgroup; in a step, and on software adapters, a lane a channel",
+  doc: "a lane a slice of time of a channel, joined in the workgroup; in a step a lane a channel",
   op: "cumulate",
   applies: () => true,
   // Along time a lane has all the steps of its slice to itself: there maps are better computed before.
   absorbs: (node, id, context) => (context.entry === "step" ? lightMaps(node, id, context) : []),
   lower: (node, id, context) => {
     const steps = context.entry === "step";
-    if (!steps) lowerSlices(node, id, context, `!(${oneAfterAnother})`);
-    lowerLanes(node, id, context, steps ? undefined : oneAfterAnother);
+    return steps ? lowerStep(node, id, context) : lowerSlices(node, id, context);
   },
 });

@@ -83,12 +83,12 @@ interface Shape {
   readonly splits: number;
 }
 
-function lowerShape(node: NormNode, id: number, context: LowerContext, { lanes, splits }: Shape, when: string | undefined): void {
+function lowerShape(node: NormNode, id: number, context: LowerContext, { lanes, splits }: Shape): void {
   const { groups = 1 } = node;
   const channels = channelsOf(node.type) / groups;
   const beside = lanes / splits;
   const x = context.value(node.args[0] ?? bug("norm"));
-  const k = kernelBuilder(`norm_${node.kind}_${splits === 1 ? "rows" : "group"}`, lanes);
+  const k = kernelBuilder(`norm_${node.kind}`, lanes);
   const position = k.let("p", splits === 1 ? flatLane(lanes) : add(mul(flatGroup(), beside), mod(lane, beside)));
   const at = positionCoords(k, position, hasLength(node.type), context.entry);
   const first = groups === 1 ? u32(0) : k.let("first", mul(group(2), channels));
@@ -133,7 +133,6 @@ function lowerShape(node: NormNode, id: number, context: LowerContext, { lanes, 
   context.emit({
     built: k.finish(),
     grid: [wide, high, groups],
-    ...(when === undefined ? {} : { when }),
     cost: {
       flops: `${flops + flopsOf(node.post)}*${count}+${splits * joins}*${places}`,
       bytes: `${minimum}+${4 * parameters}*(${wide}*${high}-1)`,
@@ -142,9 +141,6 @@ function lowerShape(node: NormNode, id: number, context: LowerContext, { lanes, 
     },
   });
 }
-
-/** Adapters whose barriers are slow. */
-const slowBarriers = "d.W<64";
 
 /** The largest power of two not above `size`, and not below 1. */
 const powerWithin = (size: number): number => 2 ** Math.floor(Math.log2(Math.max(size, 1)));
@@ -155,13 +151,12 @@ function lower(node: NormNode, id: number, context: LowerContext): void {
   const shape = perPosition(node, context)
     ? { lanes: 256, splits: powerWithin(Math.min(16, channels / 8)) }
     : { lanes: 64, splits: powerWithin(Math.min(64, channels)) };
-  if (shape.splits > 1) lowerShape(node, id, context, shape, `!(${slowBarriers})`);
-  lowerShape(node, id, context, { lanes: 64, splits: 1 }, shape.splits > 1 ? slowBarriers : undefined);
+  lowerShape(node, id, context, shape);
 }
 
 export const normSchedule: Schedule = schedule<NormNode>({
   name: "norm-lanes",
-  doc: "lanes share the channels of a position and join their sums; a lane a position on software adapters",
+  doc: "lanes share the channels of a position and join their sums",
   op: "norm",
   applies: () => true,
   lower,

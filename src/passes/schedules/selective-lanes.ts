@@ -88,14 +88,11 @@ export function lowerLanes(node: SsmNode, id: ValueId, context: LowerContext, wh
   });
 }
 
-/**
- * What software adapters run: a lane a column, or over whole sequences four where columns of one group are many. Streams keep
- * to one: loading and storing the states of four is much text.
- */
-export function lowerColumns(node: SsmNode, id: ValueId, context: LowerContext, when?: string): void {
+/** What software adapters run over whole sequences: a lane a column, or four where columns of one group are many. */
+export function lowerColumns(node: SsmNode, id: ValueId, context: LowerContext, when: string): void {
   const { form, columns } = selectiveOf(node, context);
   const many = (columns / form.groups) % 4 === 0 && columns >= 32;
-  lowerLanes(node, id, context, when, context.entry === "whole" && form.state <= registerRows && many ? 4 : 1);
+  lowerLanes(node, id, context, when, form.state <= registerRows && many ? 4 : 1);
 }
 
 export const selectiveLanes: Schedule = schedule<SsmNode>({

@@ -50,10 +50,12 @@ const joined = lanes / shape.columns;
 
 function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
   const s = selectiveOf(node, context);
-  lowerColumns(node, id, context, oneAfterAnother);
+  // Streams take one kernel on every device: a second one is much text.
+  const whole = context.entry === "whole";
+  if (whole) lowerColumns(node, id, context, oneAfterAnother);
   const N = s.form.state;
   const k = kernelBuilder("selective_slices", lanes);
-  const state = context.entry === "whole" ? undefined : k.bind(context.state(id, `d.B*${N * s.columns}`), "read_write");
+  const state = whole ? undefined : k.bind(context.state(id, `d.B*${N * s.columns}`), "read_write");
   const b = group(1);
   const own = k.let("own", mod(lane, shape.columns));
   const slice = k.let("slice", div(lane, shape.columns));
@@ -106,7 +108,7 @@ function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
   context.emit({
     built: k.finish(),
     grid: [groupsOf(s.columns, shape.columns), "d.B", 1],
-    when: `!(${oneAfterAnother})`,
+    ...(whole ? { when: `!(${oneAfterAnother})` } : {}),
     cost: {
       flops: `d.B*d.L*${s.columns * flops}`,
       bytes: `d.B*(${4 * seen.step}*d.L+${4 * seen.once + stateBytes})`,

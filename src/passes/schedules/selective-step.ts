@@ -1,6 +1,6 @@
 /**
- * One step of a selective recurrence, state in place. Devices that run many lanes at once share the rows of a column among the lanes of a
- * team, so that a lane waits for few loads, most of them at once; software adapters take a lane a column, as `selective-lanes` does.
+ * One step of a selective recurrence, state in place. The lanes of a team share the rows of a column, so that a lane waits for few
+ * loads, most of them at once.
  */
 import type { SsmNode, ValueId } from "../../ir/graph.ts";
 import { add, and, dim, group, kernelBuilder, lane, lt, min, mod, mul } from "./kit.ts";
@@ -18,7 +18,7 @@ import {
   stepOperands,
   wordsSeen,
 } from "./selective.ts";
-import { oneAfterAnother, teamOf } from "./team.ts";
+import { teamOf } from "./team.ts";
 
 /** Columns of a workgroup, as few as are half a cache line of states, and the most lanes of one column. */
 const shape = { columns: 16, parts: 16 };
@@ -29,7 +29,7 @@ function lowerTeams(node: SsmNode, id: ValueId, context: LowerContext, s: Select
   const N = s.form.state;
   const rows = Math.ceil(N / shape.parts);
   const [columns, parts] = [Math.min(shape.columns, s.columns), Math.ceil(N / rows)];
-  const k = kernelBuilder("selective_step_rows", columns * parts);
+  const k = kernelBuilder("selective_step", columns * parts);
   const buffer = k.bind(context.state(id, `d.B*${N * s.columns}`), "read_write");
   const at = { b: group(1), l: dim("t") };
   const team = teamOf(k, columns, parts);
@@ -51,7 +51,6 @@ function lowerTeams(node: SsmNode, id: ValueId, context: LowerContext, s: Select
   context.emit({
     built: k.finish(),
     grid: [Math.ceil(s.columns / columns), "d.B", 1],
-    when: `!(${oneAfterAnother})`,
     cost: {
       flops: `d.B*${s.columns * flops}`,
       bytes: `d.B*${4 * (seen.step + seen.once) + 8 * N * s.columns}`,
@@ -65,12 +64,11 @@ function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
   const s = selectiveOf(node, context);
   if (s.form.state <= limits.rows || s.form.reads > limits.reads) return lowerLanes(node, id, context);
   lowerTeams(node, id, context, s);
-  lowerLanes(node, id, context, oneAfterAnother);
 }
 
 export const selectiveStep: Schedule = schedule<SsmNode>({
   name: "selective-step",
-  doc: "one step: lanes share the rows of a column; on software adapters, and of few rows, a lane a column",
+  doc: "one step: lanes share the rows of a column; of few rows, a lane a column",
   op: "ssm",
   applies: (node, _, context) => node.form.stage === "selective" && context.entry === "step",
   lower,

@@ -30,7 +30,7 @@ import {
   type Schedule,
   write,
 } from "./schedule.ts";
-import { alone, oneAfterAnother, teamOf } from "./team.ts";
+import { alone, teamOf } from "./team.ts";
 import { channelsSeen } from "./traffic.ts";
 
 /** Channels of a workgroup, and the lanes that share the states of one. */
@@ -44,10 +44,10 @@ const most: Shape = { channels: 8, parts: 32 };
 /** States that one lane may as well have by itself. */
 const fewStates = 4;
 
-function lowerShape(node: SsmNode, id: ValueId, context: LowerContext, { channels, parts }: Shape, when?: string): void {
+function lowerShape(node: SsmNode, id: ValueId, context: LowerContext, { channels, parts }: Shape): void {
   const lti = ltiOf(node, context);
   const single = parts === 1;
-  const k = kernelBuilder(single ? "ssm_step" : "ssm_step_states", channels * parts);
+  const k = kernelBuilder("ssm_step", channels * parts);
   const buffer = k.bind(stateOf(id, lti, context), "read_write");
   const team = single ? alone : teamOf(k, channels, parts);
   const i = k.let("i", add(mul(flatGroup(), channels), single ? lane : mod(lane, channels)));
@@ -90,7 +90,6 @@ function lowerShape(node: SsmNode, id: ValueId, context: LowerContext, { channel
   context.emit({
     built: k.finish(),
     grid: flatGrid(groupsOf(items, channels)),
-    ...(when === undefined ? {} : { when }),
     cost: {
       flops: `${items}*${stepFlops(lti) * lti.states + 2 + flopsOf(node.post) + (single ? 0 : parts)}`,
       bytes: `${own}+${24 * lti.states + 4}*${channelsSeen(items, lti.channels, channels)}`,
@@ -104,8 +103,7 @@ function lowerDiagonal(node: SsmNode, id: ValueId, context: LowerContext): void 
   const single: Shape = { channels: 64, parts: 1 };
   const { states } = ltiOf(node, context);
   if (states <= fewStates) return lowerShape(node, id, context, single);
-  lowerShape(node, id, context, { ...most, parts: Math.min(most.parts, states) }, `!(${oneAfterAnother})`);
-  lowerShape(node, id, context, single, oneAfterAnother);
+  lowerShape(node, id, context, { ...most, parts: Math.min(most.parts, states) });
 }
 
 function lowerDense(node: SsmNode, id: ValueId, context: LowerContext): void {

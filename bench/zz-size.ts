@@ -1,0 +1,15 @@
+import { gzipSync } from "node:zlib";
+import { bundleFiles } from "../src/pack.ts";
+import { compile, mamba } from "./mamba.ts";
+const { plan, shards } = await compile(mamba({ width: 768, layers: 24, vocabulary: 8280 }));
+const manifest = { format: 1, compiler: "recurve of the benchmark", name: plan.name } as const;
+const files = await bundleFiles({ plan, shards: shards.map(({ bytes }) => bytes), manifest });
+const js = String(files.get("index.js") ?? "");
+const gz = (s: string) => gzipSync(s, { level: 9 }).length;
+console.log(gz(js), plan.kernels.length);
+const strings = [...js.matchAll(/wgsl:(`[^`]*`|"(?:[^"\\]|\\.)*")/g)].map((m) => m[0]);
+console.log(strings.length, strings[0]?.slice(0, 300));
+strings.forEach((s, i) => console.log(plan.kernels[i]?.name, s.length, gz(js) - gz(js.replace(s, 'wgsl:""'))));
+import { writeFileSync } from "node:fs";
+writeFileSync("/tmp/lm.js", js);
+process.exit(0);
