@@ -16,6 +16,10 @@ export interface Pass {
 /** Passes of one measurement: a query set holds 4,096 timestamps. */
 const MOST = 2048;
 
+const WARM_MS = 1500;
+/** Runs that are queued while one executes. */
+const RUNS = 16;
+
 /** Whether a device is more than this process's own processor, and tells its time. */
 export const hasClock = (device: GPUDevice): boolean => device.features.has("timestamp-query") && !isSoftware(device.adapterInfo);
 
@@ -29,6 +33,14 @@ export async function milliseconds(device: GPUDevice, work: () => Promise<void>)
   await work();
   await device.queue.onSubmittedWorkDone();
   return performance.now() - start;
+}
+
+/** Keeps the device busy until it has raised its clocks, which it lowers while little runs. */
+export async function warm(device: GPUDevice, run: () => Promise<void>): Promise<void> {
+  for (const start = performance.now(); performance.now() - start < WARM_MS;) {
+    for (let i = 0; i < RUNS; i++) await run();
+    await device.queue.onSubmittedWorkDone();
+  }
 }
 
 /** From the first start to the last end. */

@@ -212,7 +212,7 @@ function print(e: KExpr): Text {
     case "dim":
       return atom(`d.${e.name}`);
     case "component":
-      return atom(`${identifier(e.of)}.${"xyzw"[e.index]}`);
+      return atom(`${identifier(e.of)}${e.index.op === "lit" ? `.${"xyzw"[e.index.value]}` : `[${print(e.index).text}]`}`);
     case "lane":
       return atom("lane");
     case "group":
@@ -263,7 +263,7 @@ function usedHelpers(body: readonly KStmt[], into: Set<Helper>): Set<Helper> {
       const helper = helperOf(e.fn, e.type);
       if (helper !== undefined) into.add(helper);
       e.args.forEach(expr);
-    } else if (e.op === "load" || e.op === "shared" || e.op === "element") expr(e.index);
+    } else if (e.op === "load" || e.op === "shared" || e.op === "element" || e.op === "component") expr(e.index);
   };
   for (const s of body) {
     if ("value" in s) expr(s.value);

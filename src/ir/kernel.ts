@@ -23,7 +23,7 @@ export type KExpr =
   /** A number of a lane's own array. */
   | { readonly op: "element"; readonly type: "f32"; readonly array: string; readonly index: KExpr }
   /** One of the four numbers of a `vec4f` variable. */
-  | { readonly op: "component"; readonly type: "f32"; readonly of: string; readonly index: 0 | 1 | 2 | 3 }
+  | { readonly op: "component"; readonly type: "f32"; readonly of: string; readonly index: KExpr }
   | { readonly op: "call"; readonly type: KType; readonly fn: KFn; readonly args: readonly KExpr[] };
 
 /**

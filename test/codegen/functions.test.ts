@@ -176,7 +176,8 @@ async function expOfFour(numbers: readonly number[]): Promise<readonly number[]>
   const [from, to] = [k.bind(0), k.bind(1, "read_write")];
   const first = k.let("first", kit.mul(kit.group(0), 4));
   const four = kit.joined([0, 1, 2, 3].map((i) => k.load(from, kit.add(first, i))));
-  kit.components(k.let("y", kit.unary("exp", four))).forEach((y, i) => k.store(to, kit.add(first, i), y));
+  const y = k.let("y", kit.unary("exp", four));
+  k.for("i", 0, 4, (i) => k.store(to, kit.add(first, i), kit.component(y, i)));
   const device = await sharedDevice();
   const module = device.createShaderModule({ code: emitWgsl(k.finish().kernel) });
   const pipeline = await device.createComputePipelineAsync({ layout: "auto", compute: { module, entryPoint: "main" } });

@@ -132,7 +132,8 @@ describe("expressions", () => {
     expect(printed(() => kit.dim("L"))).toBe("d.L");
     expect(printed(() => kit.override("POINTS"))).toBe("POINTS");
     expect(printed(() => kit.add(kit.group(1), lane))).toBe("grp.y + lane");
-    expect(printed((x) => kit.components(x)[2] ?? x)).toBe("x.z");
+    expect(printed((x) => kit.component(x, 2))).toBe("x.z");
+    expect(printed((x) => kit.component(x, lane))).toBe("x[lane]");
   });
 });
 

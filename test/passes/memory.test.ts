@@ -176,8 +176,8 @@ describe("lower", () => {
     );
     expect(listed(all, stepOf(all))).toEqual([
       "conv_step(w, u, state2, temp)",
-      "cumulate_sum(state3, u, temp)",
-      "cumulate_max_plus(state6, temp, temp, y)",
+      "cumulate_sum_step(state3, u, temp)",
+      "cumulate_max_plus_step(state6, temp, temp, y)",
     ]);
   });
 

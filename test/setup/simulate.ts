@@ -116,8 +116,9 @@ class Simulation {
         return ({ slots }) => slots[slot] ?? NaN;
       }
       case "component": {
-        const slot = slotOf(scope, e.of) + e.index;
-        return ({ slots }) => slots[slot] ?? NaN;
+        const slot = slotOf(scope, e.of);
+        const index = this.#value(e.index, scope);
+        return (lane) => lane.slots[slot + index(lane)] ?? NaN;
       }
       case "dim": {
         const value = this.#launch.dims[e.name];

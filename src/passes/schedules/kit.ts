@@ -119,10 +119,10 @@ export const unary = (fn: KFn, a: KExpr): KExpr => ({ op: "call", type: a.type, 
 /** Values side by side: a `vec4f` of four, one as it is. */
 export const joined = (values: readonly KExpr[]): KExpr =>
   values.length === 1 ? (values[0] ?? bug("no value")) : { op: "call", type: "vec4f", fn: "four", args: values };
-/** The four numbers of a `vec4f` variable. */
-export function components(vector: KExpr): readonly KExpr[] {
+/** One of the four numbers of a `vec4f` variable. */
+export function component(vector: KExpr, index: Operand): KExpr {
   const of = vector.op === "var" ? vector.name : bug("only a variable has components");
-  return ([0, 1, 2, 3] as const).map((index) => ({ op: "component", type: "f32", of, index }));
+  return { op: "component", type: "f32", of, index: typeof index === "number" ? u32(index) : index };
 }
 /** a * b + c */
 export const fma = (a: Operand, b: Operand, c: Operand): KExpr => add(mul(a, b), c);

@@ -9,7 +9,7 @@ import { bug } from "../../ir/error.ts";
 import { type Constant, ownArity, type SsmNode, type Structure, type ValueId } from "../../ir/graph.ts";
 import {
   add,
-  components as components4,
+  component,
   dim,
   div,
   eq,
@@ -174,7 +174,8 @@ export function convolutionKernel(id: ValueId, lti: Lti, context: LowerContext):
       });
       const direct = k.let("direct", select(eq(first, 0), k.load(skip, output), f32(0)));
       sums.forEach((sum, r) =>
-        components4(sum).forEach((value, c) => {
+        [0, 1, 2, 3].forEach((c) => {
+          const value = component(sum, c);
           const l = k.let("l", add(first, r * block + c));
           k.if(lt(l, points), () => k.store(out, add(mul(h, points), l), r === 0 && c === 0 ? add(value, direct) : value));
         }),

@@ -13,7 +13,6 @@ import {
   flopsOf,
   hasLength,
   type LowerContext,
-  parameterOperands,
   positionCoords,
   read,
   schedule,
@@ -28,15 +27,15 @@ const lanes = tile.positionLanes * tile.outputLanes;
 const positionTile = tile.perPosition * tile.positionLanes;
 
 /** Outputs of a lane: of those that waste few columns of the last tile the most. */
-function outputsOfLane(outputs: number, parts: number): number {
-  const most = Math.max(1, Math.min(tile.perOutput / parts, Math.ceil(outputs / tile.outputLanes)));
+function outputsOfLane(outputs: number): number {
+  const most = Math.max(1, Math.min(tile.perOutput, Math.ceil(outputs / tile.outputLanes)));
   const wasted = (each: number): number => Math.ceil(outputs / (each * tile.outputLanes)) * each * tile.outputLanes - outputs;
   return most === 8 && wasted(8) > wasted(4) ? 4 : most;
 }
 
 function lowerTiles(node: MatmulNode, id: number, context: LowerContext, { inputs, outputs, parts, weight, piece }: Piecewise): void {
   const x = context.value(node.args[0] ?? bug("matmul"));
-  const perOutput = outputsOfLane(outputs, parts);
+  const perOutput = outputsOfLane(outputs);
   const outputTile = perOutput * tile.outputLanes;
   const k = kernelBuilder("matmul_tiles", lanes);
   /** Four neighbouring weights at a time where rows and tiles allow it. */
@@ -100,18 +99,25 @@ function lowerTiles(node: MatmulNode, id: number, context: LowerContext, { input
     return { p, ...positionCoords(k, p, true, context.entry) };
   });
   const firstChannel = k.let("c", add(firstOutput, mul(far, perOutput)));
-  const channel = (j: number): KExpr => add(firstChannel, piece.first + j);
-  const wholeTiles = outputs % outputTile === 0;
   const lastChannel = piece.first + outputs - 1;
-  const extras = across(perOutput).map((j) => parameterOperands(k, node, wholeTiles ? channel(j) : min(channel(j), lastChannel), context));
-  places.forEach((at, i) =>
-    k.if(lt(at.p, total), () =>
-      across(perOutput).forEach((j) => {
-        const here: Coords = { b: at.b, l: at.l, c: channel(j) };
-        const results = across(parts).map((q) => numberOf(sums[q * each + Math.floor(j / wide)]?.[i] ?? bug("no sum"), j % wide));
-        const finish = (): void => write(k, context.result(id), here, applyPost(k, node, results, here, context, extras[j]));
-        if (wholeTiles) finish();
-        else k.if(le(here.c, lastChannel), finish);
+  const finish = (at: Omit<Coords, "c">, j: KExpr, results: readonly KExpr[]): void => {
+    const here: Coords = { ...at, c: k.let("c", add(firstChannel, add(j, piece.first))) };
+    const store = (): void => write(k, context.result(id), here, applyPost(k, node, results, here, context));
+    if (outputs % outputTile === 0) store();
+    else k.if(le(here.c, lastChannel), store);
+  };
+  places.forEach(({ p, ...at }, i) =>
+    k.if(lt(p, total), () =>
+      across(each).forEach((n) => {
+        const own = across(parts).map((q) => sums[q * each + n]?.[i] ?? bug("no sum"));
+        if (wide === 1) return finish(at, u32(n), own);
+        k.for("j", 0, wide, (j) =>
+          finish(
+            at,
+            add(j, n * wide),
+            own.map((sum) => numberOf(sum, j)),
+          ),
+        );
       }),
     ),
   );

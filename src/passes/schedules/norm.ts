@@ -44,7 +44,7 @@ import {
   type Schedule,
   write,
 } from "./schedule.ts";
-import type { Team } from "./team.ts";
+import { oneAfterAnother, type Team } from "./team.ts";
 
 /** One over the deviation, of the sum of squares. */
 export const scaleOf = (squares: KExpr, channels: number, eps: number): KExpr =>
@@ -83,7 +83,7 @@ interface Shape {
   readonly splits: number;
 }
 
-function lowerShape(node: NormNode, id: number, context: LowerContext, { lanes, splits }: Shape): void {
+function lowerShape(node: NormNode, id: number, context: LowerContext, { lanes, splits }: Shape, when: string | undefined): void {
   const { groups = 1 } = node;
   const channels = channelsOf(node.type) / groups;
   const beside = lanes / splits;
@@ -133,6 +133,7 @@ function lowerShape(node: NormNode, id: number, context: LowerContext, { lanes, 
   context.emit({
     built: k.finish(),
     grid: [wide, high, groups],
+    ...(when === undefined ? {} : { when }),
     cost: {
       flops: `${flops + flopsOf(node.post)}*${count}+${splits * joins}*${places}`,
       bytes: `${minimum}+${4 * parameters}*(${wide}*${high}-1)`,
@@ -151,12 +152,13 @@ function lower(node: NormNode, id: number, context: LowerContext): void {
   const shape = perPosition(node, context)
     ? { lanes: 256, splits: powerWithin(Math.min(16, channels / 8)) }
     : { lanes: 64, splits: powerWithin(Math.min(64, channels)) };
-  lowerShape(node, id, context, shape);
+  if (shape.splits > 1) lowerShape(node, id, context, shape, `!(${oneAfterAnother})`);
+  lowerShape(node, id, context, { lanes: 64, splits: 1 }, shape.splits > 1 ? oneAfterAnother : undefined);
 }
 
 export const normSchedule: Schedule = schedule<NormNode>({
   name: "norm-lanes",
-  doc: "lanes share the channels of a position and join their sums",
+  doc: "lanes share the channels of a position and join their sums; a lane a position on software adapters",
   op: "norm",
   applies: () => true,
   lower,

@@ -4,7 +4,7 @@
  */
 import { bug } from "../../ir/error.ts";
 import type { MatmulNode, NormNode } from "../../ir/graph.ts";
-import { components, f32, fma, type KernelBuilder, type KExpr, mul, add, u32 } from "./kit.ts";
+import { component, f32, fma, type KernelBuilder, type KExpr, type Operand, mul, add, u32 } from "./kit.ts";
 import { isScale, scaleAt } from "./norm.ts";
 import { applyPost, channelsOf, type Coords, elements, type LowerContext, parameterName, postBytes, read } from "./schedule.ts";
 import { alone, shareOf, type Team } from "./team.ts";
@@ -49,8 +49,7 @@ export const resultBytes = (node: MatmulNode, piece: WeightPiece, context: Lower
 /** Nothing summed yet. */
 export const none = (wide: Wide): KExpr => ({ op: "lit", type: wide === 4 ? "vec4f" : "f32", value: 0 });
 /** One of the numbers summed at once. */
-export const numberOf = (sum: KExpr, index: number): KExpr =>
-  sum.type === "vec4f" ? (components(sum)[index] ?? bug("no component")) : sum;
+export const numberOf = (sum: KExpr, index: Operand): KExpr => (sum.type === "vec4f" ? component(sum, index) : sum);
 
 /** Products a result whose terms are written out; more are a loop. */
 export const fewProducts = 8;

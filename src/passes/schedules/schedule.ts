@@ -225,24 +225,10 @@ export const absorbedFlops = (node: Node, { graph, absorbed }: LowerContext): nu
     return map?.op === "map" && absorbed(id) ? sum + flopsOf(map.expr) : sum;
   }, 0);
 
-/** The epilogue's operands that are parameters, read at channel `c`, by their number; for kernels that use them many times. */
-export function parameterOperands(k: KernelBuilder, node: AnchorNode, c: KExpr, context: LowerContext): ReadonlyMap<number, KExpr> {
-  const at: Coords = { b: u32(0), l: u32(0), c };
-  const refs = node.args.slice(ownArity(node)).map((id, i) => [i, context.value(id)] as const);
-  return new Map(refs.filter(([, ref]) => ref.layout === "P").map(([i, ref]) => [i, k.let(`e${i}`, read(k, ref, at))]));
-}
-
-/** Applies the node's epilogue to its own results at a place; `known` operands are not read again. */
-export function applyPost(
-  k: KernelBuilder,
-  node: AnchorNode,
-  results: readonly KExpr[],
-  at: Coords,
-  context: LowerContext,
-  known?: ReadonlyMap<number, KExpr>,
-): KExpr {
+/** Applies the node's epilogue to its own results at a place. */
+export function applyPost(k: KernelBuilder, node: AnchorNode, results: readonly KExpr[], at: Coords, context: LowerContext): KExpr {
   if (node.post === undefined) return results[0] ?? bug("no result");
-  const extra = node.args.slice(ownArity(node)).map((id, i) => known?.get(i) ?? k.let(`e${i}`, read(k, context.value(id), at)));
+  const extra = node.args.slice(ownArity(node)).map((id, i) => k.let(`e${i}`, read(k, context.value(id), at)));
   return fromExpr(node.post, [...results, ...extra]);
 }
 

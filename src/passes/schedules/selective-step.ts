@@ -1,6 +1,6 @@
 /**
  * One step of a selective recurrence, state in place. The lanes of a team share the rows of a column, so that a lane waits for few
- * loads, most of them at once.
+ * loads, most of them at once; on software adapters, where the barrier costs 16 times the step, a lane has a column, as in `selective-lanes`.
  */
 import type { SsmNode, ValueId } from "../../ir/graph.ts";
 import { add, and, dim, group, kernelBuilder, lane, lt, min, mod, mul } from "./kit.ts";
@@ -18,7 +18,7 @@ import {
   stepOperands,
   wordsSeen,
 } from "./selective.ts";
-import { teamOf } from "./team.ts";
+import { oneAfterAnother, teamOf } from "./team.ts";
 
 /** Columns of a workgroup, as few as are half a cache line of states, and the most lanes of one column. */
 const shape = { columns: 16, parts: 16 };
@@ -51,6 +51,7 @@ function lowerTeams(node: SsmNode, id: ValueId, context: LowerContext, s: Select
   context.emit({
     built: k.finish(),
     grid: [Math.ceil(s.columns / columns), "d.B", 1],
+    when: `!(${oneAfterAnother})`,
     cost: {
       flops: `d.B*${s.columns * flops}`,
       bytes: `d.B*${4 * (seen.step + seen.once) + 8 * N * s.columns}`,
@@ -64,11 +65,12 @@ function lower(node: SsmNode, id: ValueId, context: LowerContext): void {
   const s = selectiveOf(node, context);
   if (s.form.state <= limits.rows || s.form.reads > limits.reads) return lowerLanes(node, id, context);
   lowerTeams(node, id, context, s);
+  lowerLanes(node, id, context, oneAfterAnother);
 }
 
 export const selectiveStep: Schedule = schedule<SsmNode>({
   name: "selective-step",
-  doc: "one step: lanes share the rows of a column; of few rows, a lane a column",
+  doc: "one step: lanes share the rows of a column; on software adapters, and of few rows, a lane a column",
   op: "ssm",
   applies: (node, _, context) => node.form.stage === "selective" && context.entry === "step",
   lower,

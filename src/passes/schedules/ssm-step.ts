@@ -30,7 +30,7 @@ import {
   type Schedule,
   write,
 } from "./schedule.ts";
-import { alone, teamOf } from "./team.ts";
+import { alone, oneAfterAnother, teamOf } from "./team.ts";
 import { channelsSeen } from "./traffic.ts";
 
 /** Channels of a workgroup, and the lanes that share the states of one. */
@@ -44,7 +44,7 @@ const most: Shape = { channels: 8, parts: 32 };
 /** States that one lane may as well have by itself. */
 const fewStates = 4;
 
-function lowerShape(node: SsmNode, id: ValueId, context: LowerContext, { channels, parts }: Shape): void {
+function lowerShape(node: SsmNode, id: ValueId, context: LowerContext, { channels, parts }: Shape, when?: string): void {
   const lti = ltiOf(node, context);
   const single = parts === 1;
   const k = kernelBuilder("ssm_step", channels * parts);
@@ -90,6 +90,7 @@ function lowerShape(node: SsmNode, id: ValueId, context: LowerContext, { channel
   context.emit({
     built: k.finish(),
     grid: flatGrid(groupsOf(items, channels)),
+    ...(when === undefined ? {} : { when }),
     cost: {
       flops: `${items}*${stepFlops(lti) * lti.states + 2 + flopsOf(node.post) + (single ? 0 : parts)}`,
       bytes: `${own}+${24 * lti.states + 4}*${channelsSeen(items, lti.channels, channels)}`,
@@ -103,7 +104,8 @@ function lowerDiagonal(node: SsmNode, id: ValueId, context: LowerContext): void 
   const single: Shape = { channels: 64, parts: 1 };
   const { states } = ltiOf(node, context);
   if (states <= fewStates) return lowerShape(node, id, context, single);
-  lowerShape(node, id, context, { ...most, parts: Math.min(most.parts, states) });
+  lowerShape(node, id, context, { ...most, parts: Math.min(most.parts, states) }, `!(${oneAfterAnother})`);
+  lowerShape(node, id, context, single, oneAfterAnother);
 }
 
 function lowerDense(node: SsmNode, id: ValueId, context: LowerContext): void {

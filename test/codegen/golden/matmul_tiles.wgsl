@@ -114,21 +114,27 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: 
   let b_4 = p3 / d.L;
   let l_4 = p3 - b_4 * d.L;
   let c = o + far;
-  let e0 = b3[c];
-  let e1 = b4[c];
   if (p0 < total) {
+    let e0 = b3[c];
+    let e1 = b4[c];
     let e2 = b5[(b_1 * 8u + c) * d.L + l_1];
     b6[(b_1 * 8u + c) * d.L + l_1] = e2 + (s0_0 + e0) * r_sigmoid(s1_0 + e1);
   }
   if (p1 < total) {
+    let e0 = b3[c];
+    let e1 = b4[c];
     let e2 = b5[(b_2 * 8u + c) * d.L + l_2];
     b6[(b_2 * 8u + c) * d.L + l_2] = e2 + (s0_1 + e0) * r_sigmoid(s1_1 + e1);
   }
   if (p2 < total) {
+    let e0 = b3[c];
+    let e1 = b4[c];
     let e2 = b5[(b_3 * 8u + c) * d.L + l_3];
     b6[(b_3 * 8u + c) * d.L + l_3] = e2 + (s0_2 + e0) * r_sigmoid(s1_2 + e1);
   }
   if (p3 < total) {
+    let e0 = b3[c];
+    let e1 = b4[c];
     let e2 = b5[(b_4 * 8u + c) * d.L + l_4];
     b6[(b_4 * 8u + c) * d.L + l_4] = e2 + (s0_3 + e0) * r_sigmoid(s1_3 + e1);
   }

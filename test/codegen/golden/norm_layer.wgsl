@@ -4,9 +4,9 @@ struct Dims { B: u32, L: u32, t: u32, pos: u32, M: u32 }
 @group(0) @binding(2) var<storage, read> b2: array<f32>;
 @group(0) @binding(3) var<storage, read> b3: array<f32>;
 @group(0) @binding(4) var<storage, read_write> b4: array<f32>;
-@compute @workgroup_size(256u)
+@compute @workgroup_size(64u)
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: vec3u) {
-  let p = (grp.x + grp.y * 65535u) * 256u + lane;
+  let p = (grp.x + grp.y * 65535u) * 64u + lane;
   let b = p / d.L;
   let l = p - b * d.L;
   if (p < d.B * d.L) {
