@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { updatedPerformance } from "../../scripts/performance.ts";
 import { updatedReadme } from "../../scripts/support.ts";
 import { compileModel } from "../../src/build.ts";
 import { read, repositoryFiles, root } from "./source.ts";
@@ -24,6 +25,10 @@ describe("README.md", () => {
       await rm(folder, { recursive: true });
     }
   });
+});
+
+it("docs/performance.md has the tables that scripts/performance.ts writes", async () => {
+  expect(read("docs/performance.md")).toBe(await updatedPerformance(read("docs/performance.md")));
 });
 
 describe("Markdown", () => {
