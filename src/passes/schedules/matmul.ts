@@ -5,7 +5,25 @@
 import { bug } from "../../ir/error.ts";
 import type { MatmulNode } from "../../ir/graph.ts";
 import { everyElement } from "./elements.ts";
-import { add, dim, div, f32, fma, group, kernelBuilder, type KExpr, lane, le, lt, min, mod, mul, sub, u32 } from "./kit.ts";
+import {
+  add,
+  dim,
+  div,
+  f32,
+  fma,
+  group,
+  kernelBuilder,
+  type KernelBuilder,
+  type KExpr,
+  lane,
+  le,
+  lt,
+  min,
+  mod,
+  mul,
+  sub,
+  u32,
+} from "./kit.ts";
 import { across, eachPiece, fewProducts, isWhole, none, numberOf, type Piecewise, productAt, productOf, resultBytes } from "./product.ts";
 import {
   applyPost,
@@ -17,6 +35,7 @@ import {
   read,
   schedule,
   type Schedule,
+  type ValueRef,
   write,
 } from "./schedule.ts";
 import { bindWeight, rowBytes, stager, unpackingFlops, type Wide } from "./weight.ts";
@@ -33,94 +52,124 @@ function outputsOfLane(outputs: number): number {
   return most === 8 && wasted(8) > wasted(4) ? 4 : most;
 }
 
-function lowerTiles(node: MatmulNode, id: number, context: LowerContext, { inputs, outputs, parts, weight, piece }: Piecewise): void {
-  const x = context.value(node.args[0] ?? bug("matmul"));
-  const perOutput = outputsOfLane(outputs);
-  const outputTile = perOutput * tile.outputLanes;
-  const k = kernelBuilder("matmul_tiles", lanes);
-  /** Four neighbouring weights at a time where rows and tiles allow it. */
-  const wide: Wide = outputs % 4 === 0 && perOutput % 4 === 0 ? 4 : 1;
-  const bound = bindWeight(k, weight, piece, wide);
-  const total = k.let("total", mul(dim("B"), dim("L")));
-  const firstPosition = k.let("p", mul(group(0), positionTile));
-  const firstOutput = k.let("o", mul(group(1), outputTile));
-  /** Columns of the tile, of `wide` outputs, and of a lane; those of every part follow each other. */
-  const [tileColumns, each] = [outputTile / wide, perOutput / wide];
-  const xs = k.shared("xs", tile.inputs * positionTile);
-  const ws = k.shared("ws", tile.inputs * tileColumns * parts, wide === 4 ? "vec4f" : "f32");
+/** How a workgroup divides its tile. */
+interface Tiling {
+  readonly total: KExpr;
+  readonly firstPosition: KExpr;
+  readonly firstOutput: KExpr;
+  /** This lane among those over positions, and among those over outputs. */
+  readonly near: KExpr;
+  readonly far: KExpr;
+  readonly perOutput: number;
+  readonly outputTile: number;
+  /** Neighbouring weights that are one: four where rows and tiles allow it. */
+  readonly wide: Wide;
+  /** Columns of a part of the tile, of `wide` outputs, and of a lane. */
+  readonly columns: number;
+  readonly each: number;
+}
+
+/** Inputs on their way to workgroup memory, `[inputs][positions]`: `fetch` loads those from `first` on, `put` stores them. */
+function inputStager(k: KernelBuilder, x: ValueRef, inputs: number, { total, firstPosition }: Tiling, context: LowerContext) {
+  const array = k.shared("xs", tile.inputs * positionTile);
   const [own, row] = [k.let("own", mod(lane, positionTile)), k.let("row", div(lane, positionTile))];
-  const staged = positionCoords(k, k.let("q", min(add(firstPosition, own), sub(total, 1))), true, context.entry);
-  const [near, far] = [k.let("near", mod(lane, tile.positionLanes)), k.let("far", div(lane, tile.positionLanes))];
-  const sums = across(parts * each).map((n) => across(tile.perPosition).map((i) => k.var(`s${n}_${i}`, none(wide))));
-  const inOrder = (column: KExpr): KExpr => {
-    const inTile = add(div(firstOutput, wide), parts === 1 ? column : mod(column, tileColumns));
-    const safe = outputs % outputTile === 0 ? inTile : min(inTile, outputs / wide - 1);
-    return parts === 1 ? safe : add(safe, mul(div(column, tileColumns), outputs / wide));
-  };
-  const weights = stager(k, bound, { array: ws, inputs: tile.inputs, columns: tileColumns * parts, lanes }, inOrder);
+  const at = positionCoords(k, k.let("q", min(add(firstPosition, own), sub(total, 1))), true, context.entry);
   const values = across((tile.inputs * positionTile) / lanes).map((i) => ({
     i: k.let("i", add(row, (i * lanes) / positionTile)),
     value: k.var("value", f32(0)),
   }));
-  const whole = inputs % tile.inputs === 0;
-  /** Loads what the next round multiplies: on its way while this one does. */
+  const inside = (c: KExpr): KExpr => (inputs % tile.inputs === 0 ? c : min(c, inputs - 1));
+  return {
+    array,
+    fetch: (first: KExpr): void => values.forEach(({ i, value }) => k.assign(value, read(k, x, { ...at, c: inside(add(first, i)) }))),
+    put: (): void => values.forEach(({ i, value }) => k.storeShared(array, add(mul(i, positionTile), own), value)),
+  };
+}
+
+/** The products of a lane's positions and columns over all inputs, by column, those of every part after each other. */
+function tileSums(
+  k: KernelBuilder,
+  node: MatmulNode,
+  { inputs, outputs, parts, weight, piece }: Piecewise,
+  tiling: Tiling,
+  context: LowerContext,
+): readonly (readonly KExpr[])[] {
+  const { firstOutput, near, far, outputTile, wide, columns, each } = tiling;
+  const bound = bindWeight(k, weight, piece, wide);
+  const values = inputStager(k, context.value(node.args[0] ?? bug("matmul")), inputs, tiling, context);
+  const array = k.shared("ws", tile.inputs * columns * parts, wide === 4 ? "vec4f" : "f32");
+  const weights = stager(k, bound, { array, inputs: tile.inputs, columns: columns * parts, lanes }, (column) => {
+    const inTile = add(div(firstOutput, wide), parts === 1 ? column : mod(column, columns));
+    const safe = outputs % outputTile === 0 ? inTile : min(inTile, outputs / wide - 1);
+    return parts === 1 ? safe : add(safe, mul(div(column, columns), outputs / wide));
+  });
+  const sums = across(parts * each).map((n) => across(tile.perPosition).map((i) => k.var(`s${n}_${i}`, none(wide))));
   const fetch = (first: KExpr): void => {
-    for (const { i, value } of values)
-      k.assign(value, read(k, x, { ...staged, c: whole ? add(first, i) : min(add(first, i), inputs - 1) }));
+    values.fetch(first);
     weights.fetch(first);
   };
   fetch(u32(0));
-  k.for(
-    "first",
-    0,
-    inputs,
-    (first) => {
-      k.barrier();
-      for (const { i, value } of values) k.storeShared(xs, add(mul(i, positionTile), own), value);
-      weights.put();
-      k.barrier();
-      const next = k.let("next", add(first, tile.inputs));
-      k.if(lt(next, inputs), () => fetch(next));
-      k.for("i", 0, whole ? tile.inputs : min(tile.inputs, sub(inputs, first)), (i) => {
-        const xsHere = across(tile.perPosition).map((n) =>
-          k.let(`x${n}`, k.loadShared(xs, add(mul(i, positionTile), add(near, n * tile.positionLanes)))),
-        );
-        const column = k.let("column", add(mul(i, tileColumns * parts), mul(far, each)));
-        sums.forEach((ofColumn, n) => {
-          const w = k.let("w", k.loadShared(ws, add(column, Math.floor(n / each) * tileColumns + (n % each))));
-          ofColumn.forEach((sum, m) => k.assign(sum, fma(w, xsHere[m] ?? bug("no place"), sum)));
-        });
+  const round = (first: KExpr): void => {
+    k.barrier();
+    values.put();
+    weights.put();
+    k.barrier();
+    // What the next round multiplies is on its way while this one does.
+    const next = k.let("next", add(first, tile.inputs));
+    k.if(lt(next, inputs), () => fetch(next));
+    k.for("i", 0, inputs % tile.inputs === 0 ? tile.inputs : min(tile.inputs, sub(inputs, first)), (i) => {
+      const xs = across(tile.perPosition).map((n) =>
+        k.let(`x${n}`, k.loadShared(values.array, add(mul(i, positionTile), add(near, n * tile.positionLanes)))),
+      );
+      const column = k.let("column", add(mul(i, columns * parts), mul(far, each)));
+      sums.forEach((own, n) => {
+        const w = k.let("w", k.loadShared(array, add(column, Math.floor(n / each) * columns + (n % each))));
+        own.forEach((sum, m) => k.assign(sum, fma(w, xs[m] ?? bug("no place"), sum)));
       });
-    },
-    tile.inputs,
-  );
-  const places = across(tile.perPosition).map((i) => {
-    const p = k.let(`p${i}`, add(firstPosition, add(near, i * tile.positionLanes)));
-    return { p, ...positionCoords(k, p, true, context.entry) };
-  });
-  const firstChannel = k.let("c", add(firstOutput, mul(far, perOutput)));
-  const lastChannel = piece.first + outputs - 1;
+    });
+  };
+  k.for("first", 0, inputs, round, tile.inputs);
+  return sums;
+}
+
+function lowerTiles(node: MatmulNode, id: number, context: LowerContext, product: Piecewise): void {
+  const { inputs, outputs, parts, weight, piece } = product;
+  const k = kernelBuilder("matmul_tiles", lanes);
+  const perOutput = outputsOfLane(outputs);
+  const outputTile = perOutput * tile.outputLanes;
+  const wide: Wide = outputs % 4 === 0 && perOutput % 4 === 0 ? 4 : 1;
+  const tiling: Tiling = {
+    total: k.let("total", mul(dim("B"), dim("L"))),
+    firstPosition: k.let("p", mul(group(0), positionTile)),
+    firstOutput: k.let("o", mul(group(1), outputTile)),
+    near: k.let("near", mod(lane, tile.positionLanes)),
+    far: k.let("far", div(lane, tile.positionLanes)),
+    perOutput,
+    outputTile,
+    wide,
+    columns: outputTile / wide,
+    each: perOutput / wide,
+  };
+  const sums = tileSums(k, node, product, tiling, context);
+  const firstChannel = k.let("c", add(tiling.firstOutput, mul(tiling.far, perOutput)));
   const finish = (at: Omit<Coords, "c">, j: KExpr, results: readonly KExpr[]): void => {
     const here: Coords = { ...at, c: k.let("c", add(firstChannel, add(j, piece.first))) };
     const store = (): void => write(k, context.result(id), here, applyPost(k, node, results, here, context));
     if (outputs % outputTile === 0) store();
-    else k.if(le(here.c, lastChannel), store);
+    else k.if(le(here.c, piece.first + outputs - 1), store);
   };
-  places.forEach(({ p, ...at }, i) =>
-    k.if(lt(p, total), () =>
-      across(each).forEach((n) => {
-        const own = across(parts).map((q) => sums[q * each + n]?.[i] ?? bug("no sum"));
-        if (wide === 1) return finish(at, u32(n), own);
-        k.for("j", 0, wide, (j) =>
-          finish(
-            at,
-            add(j, n * wide),
-            own.map((sum) => numberOf(sum, j)),
-          ),
-        );
+  for (const i of across(tile.perPosition)) {
+    const p = k.let(`p${i}`, add(tiling.firstPosition, add(tiling.near, i * tile.positionLanes)));
+    const at = positionCoords(k, p, true, context.entry);
+    k.if(lt(p, tiling.total), () =>
+      across(tiling.each).forEach((n) => {
+        const own = across(parts).map((q) => sums[q * tiling.each + n]?.[i] ?? bug("no sum"));
+        const result = (j: KExpr): readonly KExpr[] => own.map((sum) => numberOf(sum, j));
+        if (wide === 1) finish(at, u32(n), own);
+        else k.for("j", 0, wide, (j) => finish(at, add(j, n * wide), result(j)));
       }),
-    ),
-  );
+    );
+  }
   const xBytes = `4*${inputs}*d.B*d.L`;
   const rest = resultBytes(node, piece, context);
   const groups = `Math.ceil(d.B*d.L/${positionTile})`;

@@ -14,25 +14,13 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: 
   let total = d.B * d.L;
   let p = grp.x * 128u;
   let o = grp.y * 8u;
+  let near = lane % 32u;
+  let far = lane / 32u;
   let own = lane % 128u;
   let row = lane / 128u;
   let q = min(p + own, total - 1u);
   let b = q / d.L;
   let l = q - b * d.L;
-  let near = lane % 32u;
-  let far = lane / 32u;
-  var s0_0 = 0f;
-  var s0_1 = 0f;
-  var s0_2 = 0f;
-  var s0_3 = 0f;
-  var s1_0 = 0f;
-  var s1_1 = 0f;
-  var s1_2 = 0f;
-  var s1_3 = 0f;
-  let e = lane;
-  let j = e / 16u;
-  let o_1 = o + e % 16u % 8u + e % 16u / 8u * 8u;
-  var word = 0f;
   var value = 0f;
   let i = row + 2u;
   var value_1 = 0f;
@@ -48,6 +36,18 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: 
   var value_6 = 0f;
   let i_6 = row + 14u;
   var value_7 = 0f;
+  let e = lane;
+  let j = e / 16u;
+  let o_1 = o + e % 16u % 8u + e % 16u / 8u * 8u;
+  var word = 0f;
+  var s0_0 = 0f;
+  var s0_1 = 0f;
+  var s0_2 = 0f;
+  var s0_3 = 0f;
+  var s1_0 = 0f;
+  var s1_1 = 0f;
+  var s1_2 = 0f;
+  var s1_3 = 0f;
   value = b2[(b * 8u + min(row, 7u)) * d.L + l];
   value_1 = b2[(b * 8u + min(i, 7u)) * d.L + l];
   value_2 = b2[(b * 8u + min(i_1, 7u)) * d.L + l];
@@ -101,37 +101,37 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) grp: 
       s1_3 = w_1 * x3 + s1_3;
     }
   }
+  let c = o + far;
   let p0 = p + near;
   let b_1 = p0 / d.L;
   let l_1 = p0 - b_1 * d.L;
-  let p1 = p + (near + 32u);
-  let b_2 = p1 / d.L;
-  let l_2 = p1 - b_2 * d.L;
-  let p2 = p + (near + 64u);
-  let b_3 = p2 / d.L;
-  let l_3 = p2 - b_3 * d.L;
-  let p3 = p + (near + 96u);
-  let b_4 = p3 / d.L;
-  let l_4 = p3 - b_4 * d.L;
-  let c = o + far;
   if (p0 < total) {
     let e0 = b3[c];
     let e1 = b4[c];
     let e2 = b5[(b_1 * 8u + c) * d.L + l_1];
     b6[(b_1 * 8u + c) * d.L + l_1] = e2 + (s0_0 + e0) * r_sigmoid(s1_0 + e1);
   }
+  let p1 = p + (near + 32u);
+  let b_2 = p1 / d.L;
+  let l_2 = p1 - b_2 * d.L;
   if (p1 < total) {
     let e0 = b3[c];
     let e1 = b4[c];
     let e2 = b5[(b_2 * 8u + c) * d.L + l_2];
     b6[(b_2 * 8u + c) * d.L + l_2] = e2 + (s0_1 + e0) * r_sigmoid(s1_1 + e1);
   }
+  let p2 = p + (near + 64u);
+  let b_3 = p2 / d.L;
+  let l_3 = p2 - b_3 * d.L;
   if (p2 < total) {
     let e0 = b3[c];
     let e1 = b4[c];
     let e2 = b5[(b_3 * 8u + c) * d.L + l_3];
     b6[(b_3 * 8u + c) * d.L + l_3] = e2 + (s0_2 + e0) * r_sigmoid(s1_2 + e1);
   }
+  let p3 = p + (near + 96u);
+  let b_4 = p3 / d.L;
+  let l_4 = p3 - b_4 * d.L;
   if (p3 < total) {
     let e0 = b3[c];
     let e1 = b4[c];
