@@ -6,6 +6,7 @@ import { evaluateExpression } from "../codegen/plan-source.ts";
 import { bug } from "../ir/error.ts";
 import { fftPoints, type Dims, type Mode } from "../runtime/plan.ts";
 import type { DispatchCost, Lowered, ProgramCosts } from "./lowered.ts";
+import { oneAfterAnother } from "./schedules/team.ts";
 
 /**
  * What the cost model takes a device to do: a mid-range GPU, a fifth as wide as the H100 that kernels were measured on
@@ -119,14 +120,21 @@ function chooseAmong(candidates: (length: number) => readonly ModeCost[], maxLen
     };
   });
   const thresholds = best.filter((b, i) => i === 0 || best[i - 1]?.mode !== b.mode);
-  return { source: choice(thresholds), thresholds, reasons: thresholds.map((t) => `from L = ${t.length}: ${t.mode}, ${t.reason}`), table };
+  const scans = table.some(({ mode }) => mode === "scan");
+  return {
+    source: choice(thresholds, scans),
+    thresholds,
+    reasons: thresholds.map((t) => `from L = ${t.length}: ${t.mode}, ${t.reason}`),
+    table,
+  };
 }
 
-/** `d.L<64?"scan":"convolution"` */
-function choice(changes: readonly Threshold[]): string {
+/** `d.L<64?"scan":"convolution"`; adapters that run lanes one after another gain nothing from chunks, and scan where they may. */
+function choice(changes: readonly Threshold[], scans: boolean): string {
+  const named = (mode: Mode): string => (mode === "chunked" && scans ? `${oneAfterAnother}?"scan":"chunked"` : JSON.stringify(mode));
   return changes.reduceRight((rest, change, i) => {
     const next = changes[i + 1];
-    return next === undefined ? JSON.stringify(change.mode) : `d.L<${next.length}?${JSON.stringify(change.mode)}:${rest}`;
+    return next === undefined ? named(change.mode) : `d.L<${next.length}?${named(change.mode)}:${rest}`;
   }, "");
 }
 

@@ -42,6 +42,15 @@ describe("the mode chosen is as fast as the fastest, or 3 % slower", () => {
   });
 });
 
+test("software adapters scan where a GPU takes chunks", async () => {
+  const { choose, chooseResume } = evaluatePlan((await layers["Mamba-2"]()).plan);
+  const modes = (W: number): unknown[] => [choose, chooseResume].map((mode) => mode?.({ ...dimsFor(1, 1024), W }));
+  expect([modes(256), modes(32)]).toEqual([
+    ["chunked", "chunked"],
+    ["scan", "scan"],
+  ]);
+});
+
 test.each(Object.keys(layers) as Layer[])("one step of %s runs as a step, whole or of a stream", async (layer) => {
   const { choose, chooseResume } = evaluatePlan((await layers[layer]()).plan);
   expect([choose(dimsFor(1, 1)), chooseResume?.(dimsFor(1, 1))]).toEqual(["recurrence", "recurrence"]);
