@@ -1,9 +1,8 @@
 /** Writes the tables of what was measured on GPUs, from bench/results, into docs/performance.md. `--check` only says whether they are up to date. */
-import { realpathSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import type { Figure } from "../bench/figure.ts";
+import { between, runOn, table } from "./markdown.ts";
 
 /** What `npm run bench -- <names> --save` wrote on a device, before a change of its kernels and after. */
 interface Measured {
@@ -15,9 +14,6 @@ interface Measured {
 const data = "bench/results/nvidia-h100.json";
 const marks = { begin: "<!-- measured: written by scripts/performance.ts -->", end: "<!-- /measured -->" };
 
-const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [row(head), row(head.map(() => "---")), ...rows.map(row)].join("\n");
 const told = (figure: Figure | undefined): string =>
   figure === undefined ? "" : `${Number(figure.value.toPrecision(3))} ${figure.unit}`.trim();
 
@@ -62,16 +58,8 @@ function written(measured: Measured): string {
 
 /** The page with its tables as the data says. */
 export async function updatedPerformance(text: string): Promise<string> {
-  const [from, to] = [text.indexOf(marks.begin), text.indexOf(marks.end)];
-  if (from < 0 || to < from) throw new Error("docs/performance.md has lost the marks around its tables");
   const measured = JSON.parse(await readFile(join(process.cwd(), data), "utf8")) as Measured;
-  return `${text.slice(0, from + marks.begin.length)}\n\n${written(measured)}\n\n${text.slice(to)}`;
+  return between(text, marks, written(measured));
 }
 
-if (import.meta.url === pathToFileURL(realpathSync(process.argv[1] ?? "")).href) {
-  const file = join(process.cwd(), "docs", "performance.md");
-  const text = await readFile(file, "utf8");
-  const wanted = await updatedPerformance(text);
-  if (process.argv.includes("--check")) process.exitCode = text === wanted ? 0 : 1;
-  else await writeFile(file, wanted);
-}
+await runOn("docs/performance.md", import.meta.url, updatedPerformance);

@@ -1,8 +1,4 @@
 /** Writes the tables of what Recurve supports, from the tables in src, into README.md. `--check` only says whether they are up to date. */
-import { realpathSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { compileGraph } from "../src/compile.ts";
 import * as attention from "../src/dsl/attention.ts";
 import * as dsl from "../src/dsl/index.ts";
@@ -21,14 +17,12 @@ import { type Family, paramDims } from "../src/ssm/family.ts";
 import { type Recurrence, sizeOfDims, termsOf } from "../src/ssm/recurrence.ts";
 import { recurrences } from "../src/ssm/recurrences.ts";
 import { schemes } from "../src/weights/schemes.ts";
+import { between, runOn, table } from "./markdown.ts";
 
 const modes: readonly Mode[] = ["convolution", "scan", "recurrence"];
 const selectiveModes: readonly Mode[] = ["scan", "chunked", "recurrence"];
 const marks = { begin: "<!-- support: written by scripts/support.ts -->", end: "<!-- /support -->" };
 
-const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [row(head), row(head.map(() => "---")), ...rows.map(row)].join("\n");
 const code = (text: string): string => `\`${text}\``;
 
 const [H, N] = [2, 4];
@@ -133,15 +127,7 @@ export async function supportTables(): Promise<string> {
 
 /** The README with its tables as they should be. */
 export async function updatedReadme(text: string): Promise<string> {
-  const [from, to] = [text.indexOf(marks.begin), text.indexOf(marks.end)];
-  if (from < 0 || to < from) throw new Error("README.md has lost the marks around its tables");
-  return `${text.slice(0, from + marks.begin.length)}\n\n${await supportTables()}\n\n${text.slice(to)}`;
+  return between(text, marks, await supportTables());
 }
 
-if (import.meta.url === pathToFileURL(realpathSync(process.argv[1] ?? "")).href) {
-  const file = join(process.cwd(), "README.md");
-  const text = await readFile(file, "utf8");
-  const wanted = await updatedReadme(text);
-  if (process.argv.includes("--check")) process.exitCode = text === wanted ? 0 : 1;
-  else await writeFile(file, wanted);
-}
+await runOn("README.md", import.meta.url, updatedReadme);

@@ -13,17 +13,17 @@ import { oneAfterAnother } from "./schedules/team.ts";
  * (`bench/kernels.ts`), and with lanes as fast.
  */
 export const referenceDevice = {
-  /** An H100 does 9e12 to 15e12 in `matmul_rows`, 6e12 to 12e12 in `ssd_*`. */
+  /** An H100 does 6e12 to 12e12 in `ssd_*`, 9e12 to 24e12 in products over sequences. */
   flopsPerSecond: 2e12,
   /** 0.5e12 to 0.9e12 where every lane has an element, 1.7e12 at most. */
   bytesPerSecond: 2e11,
   /** Starting one dispatch after another: 4 to 6 us. */
   secondsPerDispatch: 4e-6,
-  /** What one lane needs, of however few: 2.6 to 3.1 ns in `ssm_scan`, `selective_lanes`, and `matmul_rows` of 8,192 lanes. */
+  /** What one lane needs, of however few: 2.6 to 3.1 ns in `ssm_scan`, `selective_lanes`, and products of 8,192 lanes. */
   secondsPerLaneFlop: 3e-9,
   /** 4 to 7 ns in `ssm_step` and small `matmul_vector`, whose loads wait for no others; their start aside. */
   secondsPerLaneByte: 5e-9,
-  /** One dependent step of one lane: 63 ns in `selective_lanes`, 72 ns in `norm_rms`. */
+  /** One dependent step of one lane: 63 ns in `selective_lanes`, 72 ns in `norm_rms_rows`. */
   secondsPerSerialStep: 6e-8,
 } as const;
 
@@ -124,7 +124,9 @@ function chooseAmong(candidates: (length: number) => readonly ModeCost[], maxLen
   return {
     source: choice(thresholds, scans),
     thresholds,
-    reasons: thresholds.map((t) => `from L = ${t.length}: ${t.mode}, ${t.reason}`),
+    reasons: thresholds.map(
+      (t) => `from L = ${t.length}: ${t.mode}, ${t.reason}${t.mode === "chunked" && scans ? "; scan on software adapters" : ""}`,
+    ),
     table,
   };
 }

@@ -121,8 +121,9 @@ describe("results and accesses", () => {
     const given = { inputs: new Map([["u", numbers([B, 2, inputs], 3)]]), B, L: 2 };
     for (const W of [32, 256]) {
       const kernels = checkPrograms(compiled, given, { W }).map((r) => r.kernel);
-      expect(kernels).toEqual(expect.arrayContaining(["norm_layer_matmul_vector", "norm_rms_matmul_vector", "norm_layer"]));
-      expect(kernels).not.toContain("norm_rms");
+      const whole = W < 64 ? "norm_layer_rows" : "norm_layer_group";
+      expect(kernels).toEqual(expect.arrayContaining(["norm_layer_matmul_vector", "norm_rms_matmul_vector", whole]));
+      expect(kernels.filter((name) => /^norm_rms_(rows|group)$/.test(name))).toEqual([]);
     }
   });
 

@@ -147,7 +147,7 @@ describe("lower", () => {
   test("the parts of a concatenation are written side by side, and it is no kernel; so is one of parts that others read", () => {
     const joined = lowered(`${parts}\n%4: [B L H=4] = concat %2 %3\n%5: [B L H=4] = norm layer eps=1 %4\nreturn y: %5`);
     const body = joined.plan.whole.scan?.body ?? joined.plan.whole.convolution?.body;
-    expect(listed(joined, body)).toEqual(["conv_taps(w, u, temp)", "cumulate_sum(u, temp)", "norm_layer(temp, y)"]);
+    expect(listed(joined, body)).toEqual(["conv_taps(w, u, temp)", "cumulate_sum(u, temp)", "norm_layer_rows(temp, y)"]);
     expect(new Set(joined.memory.map(({ size }) => size))).toEqual(new Set(["d.B*4", "d.B*4*d.L"]));
     const both = lowered(
       `${parts}\n%4: [B L H=4] = concat %3 %2\n%5: [B L H=4] = norm layer eps=1 %4\n%6: [B L H=2] = conv %2 %1

@@ -24,7 +24,7 @@ describe("a step of a Mamba layer", () => {
       "norm_rms_matmul_vector",
       "conv_step",
       "matmul_vector",
-      "selective_step",
+      "selective_step_team",
       "matmul_vector",
     ]);
   });

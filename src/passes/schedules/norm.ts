@@ -88,7 +88,7 @@ function lowerShape(node: NormNode, id: number, context: LowerContext, { lanes, 
   const channels = channelsOf(node.type) / groups;
   const beside = lanes / splits;
   const x = context.value(node.args[0] ?? bug("norm"));
-  const k = kernelBuilder(`norm_${node.kind}`, lanes);
+  const k = kernelBuilder(`norm_${node.kind}_${splits === 1 ? "rows" : "group"}`, lanes);
   const position = k.let("p", splits === 1 ? flatLane(lanes) : add(mul(flatGroup(), beside), mod(lane, beside)));
   const at = positionCoords(k, position, hasLength(node.type), context.entry);
   const first = groups === 1 ? u32(0) : k.let("first", mul(group(2), channels));

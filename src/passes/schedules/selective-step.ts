@@ -29,7 +29,7 @@ function lowerTeams(node: SsmNode, id: ValueId, context: LowerContext, s: Select
   const N = s.form.state;
   const rows = Math.ceil(N / shape.parts);
   const [columns, parts] = [Math.min(shape.columns, s.columns), Math.ceil(N / rows)];
-  const k = kernelBuilder("selective_step", columns * parts);
+  const k = kernelBuilder("selective_step_team", columns * parts);
   const buffer = k.bind(context.state(id, `d.B*${N * s.columns}`), "read_write");
   const at = { b: group(1), l: dim("t") };
   const team = teamOf(k, columns, parts);

@@ -47,7 +47,7 @@ const fewStates = 4;
 function lowerShape(node: SsmNode, id: ValueId, context: LowerContext, { channels, parts }: Shape, when?: string): void {
   const lti = ltiOf(node, context);
   const single = parts === 1;
-  const k = kernelBuilder("ssm_step", channels * parts);
+  const k = kernelBuilder(single ? "ssm_step" : "ssm_step_team", channels * parts);
   const buffer = k.bind(stateOf(id, lti, context), "read_write");
   const team = single ? alone : teamOf(k, channels, parts);
   const i = k.let("i", add(mul(flatGroup(), channels), single ? lane : mod(lane, channels)));
